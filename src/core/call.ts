@@ -1,0 +1,83 @@
+import type { Arguments } from './tool.js';
+
+/**
+ * What one call carries through the pipeline into a protocol: identity for headers and logs, a deadline, and
+ * cancellation. Cheaper than an AbortSignal for each request; `signal` makes one for libraries that want it.
+ */
+export class CallScope {
+  #listeners: Set<(reason: CancelReason) => void> | undefined;
+  #controller: AbortController | undefined;
+  #reason: CancelReason | undefined;
+
+  constructor(
+    readonly request_id: string,
+    /** Whole milliseconds that the call may take from here, upstream included. */
+    readonly timeout_ms: number,
+    /** The caller's id, for per-caller bounds inside a protocol (open streams, sockets). */
+    readonly caller: string,
+    /** W3C trace context to pass on, when the request had one or tracing made one. */
+    readonly traceparent?: string,
+    readonly tracestate?: string,
+  ) {}
+
+  get cancelled(): CancelReason | undefined {
+    return this.#reason;
+  }
+
+  /** Ends the call: each listener is told once. A second cancellation changes nothing. */
+  cancel(reason: CancelReason): void {
+    if (this.#reason) return;
+    this.#reason = reason;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    for (const listener of listeners ?? []) listener(reason);
+    this.#controller?.abort(reason);
+  }
+
+  /** Calls `listener` when the call is cancelled (at once if it is already); returns what takes the listener away. */
+  onCancel(listener: (reason: CancelReason) => void): () => void {
+    if (this.#reason) {
+      listener(this.#reason);
+      return () => undefined;
+    }
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => this.#listeners?.delete(listener);
+  }
+
+  /** The cancellation as an AbortSignal, made when first asked for. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+}
+
+export type CancelReason = 'client_aborted' | 'timeout' | 'draining';
+
+/** What a protocol hands back: one JSON text, since the official clients read a result only as `application/json`. */
+export interface CallResult {
+  /** A complete JSON text in UTF-8. */
+  readonly body: Buffer;
+}
+
+/** One element of a stream: a JSON text without line breaks, or raw bytes (of `streamable_http` upstreams). */
+export interface StreamItem {
+  readonly data: string | Buffer;
+  /** Server-sent events only: the event's name and id. */
+  readonly event?: string;
+  readonly id?: string;
+}
+
+/** A tool's template bound to its upstream at load: all that can be done ahead of a request has been done. */
+export interface PreparedCall {
+  /**
+   * Runs the call. Throws GatehouseError (`upstream_*`, `path_not_allowed`, `invalid_input`, …) and ends every
+   * resource that it opened before it settles, however it settles; a cancelled scope settles it promptly.
+   */
+  call(args: Arguments, scope: CallScope): Promise<CallResult>;
+  /** Streams the call, where the protocol streams. Ending the iteration ends the upstream. */
+  stream?(args: Arguments, scope: CallScope): AsyncIterable<StreamItem>;
+}

@@ -1,0 +1,6 @@
+export * from './call.js';
+export * from './errors.js';
+export * from './finding.js';
+export * from './json.js';
+export * from './principal.js';
+export * from './tool.js';

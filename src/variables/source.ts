@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { LoadError } from '../core/index.js';
+
+/** Looks variables up by name; what a template's `${NAME}` is replaced from. */
+export interface VariableSource {
+  /** The value. Throws LoadError that names the variable, never its value, when it is missing or not allowed. */
+  load(name: string): string;
+  /** Whether `load` would find it: used to refuse a name that is both an input and a variable. */
+  has(name: string): boolean;
+}
+
+export interface VariableSettings {
+  readonly allowed_prefixes: readonly string[];
+  readonly dotenv_file?: string;
+  readonly secrets_dir?: string;
+  /** Longest value in characters; a longer one is refused. */
+  readonly max_length?: number;
+}
+
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const defaultMaxLength = 10_000;
+
+/**
+ * The guide's SecureVariableLoader: only names with an allowed prefix are ever looked up, so that a manual can't read
+ * `${PATH}` or a neighbour's secret. Order: environment, secrets directory (one file a variable), dotenv file.
+ */
+export class SecureVariableLoader implements VariableSource {
+  readonly #settings: VariableSettings;
+  readonly #environment: Readonly<Record<string, string | undefined>>;
+  readonly #files: ReadonlyMap<string, string>;
+  readonly #dotenv: Readonly<Record<string, string | undefined>>;
+
+  /** Reads the dotenv file and the secrets directory once; throws LoadError when a configured one can't be read. */
+  constructor(settings: VariableSettings, environment: Readonly<Record<string, string | undefined>> = process.env) {
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#files = settings.secrets_dir ? readSecrets(settings.secrets_dir, (name) => this.#allowed(name)) : new Map();
+    this.#dotenv = settings.dotenv_file ? readDotenv(settings.dotenv_file) : {};
+  }
+
+  has(name: string): boolean {
+    return this.#allowed(name) && this.#lookup(name) !== undefined;
+  }
+
+  load(name: string): string {
+    if (!this.#allowed(name)) {
+      throw unusable(
+        name,
+        'is not allowed',
+        `Its name must start with one of ${this.#settings.allowed_prefixes.join(', ')} (variables.allowed_prefixes).`,
+      );
+    }
+    const value = this.#lookup(name);
+    if (value === undefined) {
+      throw unusable(name, 'is not set', 'Set it in the environment, the dotenv file or the secrets directory.');
+    }
+    const limit = this.#settings.max_length ?? defaultMaxLength;
+    if (value.length > limit) {
+      throw unusable(name, `is longer than ${limit} characters`, 'Shorten it or raise variables.max_length.');
+    }
+    return value;
+  }
+
+  #allowed(name: string): boolean {
+    return variableName.test(name) && this.#settings.allowed_prefixes.some((prefix) => name.startsWith(prefix));
+  }
+
+  #lookup(name: string): string | undefined {
+    return this.#environment[name] ?? this.#files.get(name) ?? this.#dotenv[name];
+  }
+}
+
+function unusable(name: string, problem: string, mend: string): LoadError {
+  return LoadError.of({ rule: 'variable-unusable', pointer: '', message: `Variable ${name} ${problem}.`, mend });
+}
+
+function readSecrets(directory: string, allowed: (name: string) => boolean): ReadonlyMap<string, string> {
+  try {
+    const names = readdirSync(directory).filter(allowed);
+    // A secrets file usually ends in one newline that its editor wrote; it is no part of the secret.
+    return new Map(names.map((name) => [name, readFileSync(join(directory, name), 'utf8').replace(/\r?\n$/, '')]));
+  } catch {
+    throw LoadError.of({
+      rule: 'secrets-unreadable',
+      file: directory,
+      pointer: '',
+      message: 'The secrets directory or a file in it cannot be read.',
+      mend: 'Mount it readable for this user, or take variables.secrets_dir out.',
+    });
+  }
+}
+
+function readDotenv(file: string): Readonly<Record<string, string | undefined>> {
+  try {
+    return parseEnv(readFileSync(file, 'utf8'));
+  } catch {
+    throw LoadError.of({
+      rule: 'dotenv-unreadable',
+      file,
+      pointer: '',
+      message: 'The dotenv file cannot be read.',
+      mend: 'Create it or take variables.dotenv_file out.',
+    });
+  }
+}
