@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import type { Json, JsonObject, Tool } from '../core/index.js';
+import type { Catalog } from './catalog.js';
+import { publishedTemplates } from './form.js';
+
+/** The UTCP line that the served manuals follow. */
+export const utcpVersion = '1.1.0';
+
+/** How the served tools say their callers authenticate: a bearer key, or this server's token endpoint. */
+export type AuthForm = 'bearer' | 'oauth';
+
+export type ContentCoding = 'identity' | 'gzip' | 'br';
+
+/** One body in one coding, with all that a response needs said once. */
+export interface Representation {
+  readonly bytes: Buffer;
+  /** Strong validator (RFC 9110 section 8.8.3); each coding has its own. */
+  readonly etag: string;
+  readonly coding: ContentCoding;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One caller's view of one manual or of all: bytes built once for everyone with the same rights. */
+export class View {
+  readonly #digest: string;
+  readonly #extraHeaders: Readonly<Record<string, string>>;
+  readonly #grew: (bytes: number) => void;
+  readonly identity: Representation;
+  #gzip: Promise<Representation> | Representation | undefined;
+  #brotli: Promise<Representation> | Representation | undefined;
+
+  constructor(
+    bytes: Buffer,
+    /** How many tools it lists. */
+    readonly tools: number,
+    extraHeaders: Readonly<Record<string, string>>,
+    grew: (bytes: number) => void,
+  ) {
+    this.#extraHeaders = extraHeaders;
+    this.#grew = grew;
+    this.#digest = createHash('sha256').update(bytes).digest('base64url').slice(0, 27);
+    this.identity = this.#represent(bytes, 'identity');
+  }
+
+  /** Bytes held, all codings together. */
+  get size(): number {
+    const compressed = [this.#gzip, this.#brotli].map((form) => (form && 'bytes' in form ? form.bytes.length : 0));
+    return this.identity.bytes.length + (compressed[0] ?? 0) + (compressed[1] ?? 0);
+  }
+
+  /** The body in a coding; made on first use, off the event loop, and kept. */
+  encode(coding: ContentCoding): Representation | Promise<Representation> {
+    // Below a few packets compression saves nothing.
+    if (coding === 'identity' || this.identity.bytes.length < 1024) return this.identity;
+    if (coding === 'gzip') {
+      this.#gzip ??= this.#compress(coding, (done) => {
+        this.#gzip = done;
+      });
+      return this.#gzip;
+    }
+    this.#brotli ??= this.#compress(coding, (done) => {
+      this.#brotli = done;
+    });
+    return this.#brotli;
+  }
+
+  async #compress(coding: ContentCoding, keep: (done: Representation) => void): Promise<Representation> {
+    const bytes = await (coding === 'gzip' ? compressGzip : compressBrotli)(this.identity.bytes);
+    const done = this.#represent(bytes, coding);
+    keep(done);
+    this.#grew(bytes.length);
+    return done;
+  }
+
+  #represent(bytes: Buffer, coding: ContentCoding): Representation {
+    const etag = coding === 'identity' ? `"${this.#digest}"` : `"${this.#digest}-${coding}"`;
+    const headers: Record<string, string> = {
+      'content-type': 'application/json',
+      'content-length': String(bytes.length),
+      etag,
+      'cache-control': 'private',
+      vary: 'Authorization, Accept-Encoding',
+      ...this.#extraHeaders,
+    };
+    if (coding !== 'identity') headers['content-encoding'] = coding;
+    return { bytes, etag, coding, headers };
+  }
+}
+
+const compressGzip = promisify(gzip);
+const deflate = promisify(brotliCompress);
+
+// Level 11 takes seconds on a few megabytes; 5 is within a few per cent of it.
+function compressBrotli(bytes: Buffer): Promise<Buffer> {
+  return deflate(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  });
+}
+
+/** What a caller may see, as the access rules' permission set says it. */
+export interface Visibility {
+  /** Equal keys mean equal visibility. */
+  readonly key: string;
+  isVisible(tool: Tool): boolean;
+}
+
+export interface PublisherOptions {
+  /** Every published URL starts with it; no slash at the end. */
+  readonly public_url: string;
+  /** Most bytes that built views may hold; the least recently used go. */
+  readonly max_cache_bytes: number;
+  /** Headers over a view's bytes, for example a signature; called once a view. */
+  readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
+}
+
+/** Builds and keeps the served manuals of one catalog. */
+export class Publisher {
+  readonly #catalog: Catalog;
+  readonly #options: PublisherOptions;
+  /** A tool's JSON, split where the caller's auth form goes in. */
+  readonly #fragments: readonly (readonly string[])[];
+  readonly #auth: Readonly<Record<AuthForm, string>>;
+  readonly #views = new Map<string, View>();
+  #bytes = 0;
+
+  constructor(catalog: Catalog, options: PublisherOptions) {
+    this.#catalog = catalog;
+    this.#options = options;
+    this.#fragments = catalog.tools.map((tool) => createFragments(tool, options.public_url));
+    this.#auth = {
+      bearer: JSON.stringify(bearerAuth),
+      oauth: JSON.stringify({ ...oauthAuth, token_url: `${options.public_url}/oauth/token` }),
+    };
+  }
+
+  /** The bytes that all built views hold now. */
+  get cached_bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The view of one manual, or of all when `manual` is undefined; undefined when a named manual shows nothing. */
+  view(visibility: Visibility, form: AuthForm, manual: string | undefined): View | undefined {
+    const key = `${manual ?? ''}/${form}/${visibility.key}`;
+    const known = this.#views.get(key);
+    if (known) {
+      this.#touch(key, known);
+      return known;
+    }
+    const source = manual === undefined ? this.#catalog : this.#catalog.manual(manual);
+    const tools = source?.tools.filter((tool) => visibility.isVisible(tool)) ?? [];
+    if (manual !== undefined && tools.length === 0) return undefined;
+    const bytes = this.assemble(tools, form);
+    const view = new View(bytes, tools.length, this.#options.describe?.(bytes) ?? {}, (grown) => this.#account(grown));
+    this.#views.set(key, view);
+    this.#account(bytes.length);
+    return view;
+  }
+
+  /** A manual of the given tools, in the shape that every official client accepts. */
+  assemble(tools: readonly Tool[], form: AuthForm): Buffer {
+    const auth = this.#auth[form];
+    const texts = tools.map((tool) => this.#fragments[tool.index]?.join(auth) ?? '');
+    const version = JSON.stringify(this.#versionOf(tools));
+    return Buffer.from(`{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[${texts.join(',')}]}`);
+  }
+
+  // Taken from visible manuals alone: a version that moved with an invisible one would tell of it.
+  #versionOf(tools: readonly Tool[]): string {
+    const names = new Set(tools.map((tool) => tool.manual));
+    const versions = this.#catalog.manuals.filter(({ name }) => names.has(name)).map(({ version }) => version);
+    return versions.sort(compareVersions).at(-1) ?? '1.0.0';
+  }
+
+  #touch(key: string, view: View): void {
+    // A short cache is never near its bound; reordering it on every request would be work for nothing.
+    if (this.#bytes < this.#options.max_cache_bytes / 2) return;
+    this.#views.delete(key);
+    this.#views.set(key, view);
+  }
+
+  #account(grown: number): void {
+    this.#bytes += grown;
+    for (const [key, view] of this.#views) {
+      if (this.#bytes <= this.#options.max_cache_bytes || this.#views.size === 1) return;
+      this.#views.delete(key);
+      this.#bytes -= view.size;
+    }
+  }
+}
+
+const bearerAuth = { auth_type: 'api_key', api_key: 'Bearer ${TOKEN}', var_name: 'Authorization', location: 'header' };
+const oauthAuth = { auth_type: 'oauth2', token_url: '', client_id: '${CLIENT_ID}', client_secret: '${CLIENT_SECRET}' };
+
+function createFragments(tool: Tool, baseUrl: string): readonly string[] {
+  if (tool.expose === 'direct') return [JSON.stringify(describeTool(tool, tool.name, tool.inputs, tool.template))];
+  const texts = publishedTemplates(tool, baseUrl).map(({ name, inputs, template }) =>
+    JSON.stringify(describeTool(tool, name, inputs, template)),
+  );
+  // A tool ends in its template, so the text ends in `}}`: cut there, the auth goes in as the template's last member.
+  const heads = texts.map((text, index) => `${index > 0 ? '}},' : ''}${text.slice(0, -2)},"auth":`);
+  return [...heads, '}}'];
+}
+
+function describeTool(tool: Tool, name: string, inputs: Json, template: JsonObject): JsonObject {
+  return {
+    name,
+    description: tool.description,
+    inputs,
+    ...(tool.outputs && { outputs: tool.outputs }),
+    ...(tool.tags.length > 0 && { tags: tool.tags }),
+    ...(tool.average_response_size !== undefined && { average_response_size: tool.average_response_size }),
+    tool_call_template: template,
+  };
+}
+
+function compareVersions(one: string, other: string): number {
+  return one.localeCompare(other, 'en', { numeric: true });
+}
