@@ -71,17 +71,17 @@ export interface ProtocolDependencies {
 
 /**
  * One communication protocol: the schema of its call template, and how a template becomes something to call. One
- * instance serves all manuals of a server; it outlives a configuration reload.
+ * instance serves all manuals of a server; it outlives a configuration reload. `Template` is what `schema` gives.
  */
-export interface Protocol {
+export interface Protocol<Template = CallTemplate> {
   readonly type: CallTemplateType;
   /** Strict schema of the authored template, the guide's fields included. Errors are turned into findings by the registry. */
-  readonly schema: z.ZodType<CallTemplate>;
+  readonly schema: z.ZodType<Template>;
   /**
    * Binds a template that `schema` has parsed. Variables are substituted, files and commands checked, patterns
    * compiled: here, once. Throws LoadError.
    */
-  prepare(template: CallTemplate, binding: ToolBinding): PreparedCall;
+  prepare(template: Template, binding: ToolBinding): PreparedCall;
   /** Starts what must run before the first call (MCP servers). Rejects with LoadError when a start must not go on. */
   start?(): Promise<void>;
   /** After a reload: ends what none of these prepared calls uses (pools, processes), once its calls are done. */

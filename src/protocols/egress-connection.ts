@@ -1,0 +1,98 @@
+import { type LookupAddress, type LookupAllOptions, lookup as systemLookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import {
+  Agent,
+  buildConnector,
+  type Dispatcher,
+  type RequestInit as UndiciRequestInit,
+  fetch as undiciFetch,
+} from 'undici';
+import { checkUrl, type EgressPolicy, refuseEgress, stripBrackets } from './egress.js';
+import type { TlsProfile } from './tls.js';
+
+/** Milliseconds until a TCP and TLS connection must stand. */
+export const connectTimeoutMs = 10_000;
+
+/** What resolves a name to every address; `dns.lookup` in life, a test's own where DNS rebinding is played. */
+export type ResolveAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
+/**
+ * A `lookup` for net, tls, http and ws that hands out checked addresses alone: the address that passed is the one that
+ * is connected to, so a name that answers differently the second time gains nothing. One refused address refuses the
+ * name. Not asked for address literals: `judgeUrl` and the guarded connector check those.
+ */
+export function guardedLookup(policy: EgressPolicy, resolve: ResolveAll = systemLookup): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, []);
+      for (const { address } of addresses) {
+        const problem = policy.judgeAddress(hostname, address);
+        if (problem) return callback(refuseEgress(problem), []);
+      }
+      const first = addresses[0];
+      if (options.all || !first) return callback(null, addresses);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+/** What a guarded connection is made with. */
+export interface GuardOptions {
+  readonly policy: EgressPolicy;
+  readonly tls: TlsProfile;
+  readonly resolve?: ResolveAll;
+}
+
+/** An undici connector that connects to checked addresses alone, over TLS contexts of `tls.ts` alone. */
+export function createGuardedConnector(options: GuardOptions): buildConnector.connector {
+  const connect = buildConnector({
+    ...options.tls.options,
+    lookup: guardedLookup(options.policy, options.resolve),
+    timeout: connectTimeoutMs,
+  });
+  return (target, callback) => {
+    const host = stripBrackets(target.hostname);
+    const problem = isIP(host) === 0 ? undefined : options.policy.judgeAddress(host, host);
+    if (problem) return callback(refuseEgress(problem), null);
+    connect(target, callback);
+  };
+}
+
+/** `fetch` behind the guard, for libraries that take one (the MCP client, JWKS). */
+export interface GuardedFetch {
+  /** Checks the URL of every request, sends text bodies alone, never follows a redirect (GHSA-9qhg-99ww-9mqc). */
+  fetch(input: string | URL, init?: RequestInit): Promise<Response>;
+  /** Ends its connections. */
+  close(): Promise<void>;
+}
+
+/** A `fetch` whose every connection goes through the guard; callers close it. */
+export function createGuardedFetch(options: GuardOptions): GuardedFetch {
+  const dispatcher = createGuardedDispatcher(options);
+  return {
+    async fetch(input, init = {}) {
+      const url = new URL(input);
+      checkUrl(url, options.policy);
+      return undiciFetch(url, { ...narrowInit(init), redirect: 'error', dispatcher });
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+// The runtime's types and undici's own differ for bodies; texts are all that is ever sent this way.
+function narrowInit(init: RequestInit): UndiciRequestInit {
+  const { method = 'GET', headers, body, signal } = init;
+  if (body != null && typeof body !== 'string' && !(body instanceof URLSearchParams)) {
+    throw new TypeError('A guarded fetch sends a string or URLSearchParams.');
+  }
+  return { method, body: body ?? null, signal: signal ?? null, headers: [...new Headers(headers)] };
+}
+
+/** A dispatcher for undici's own `fetch` and `request`; the URL itself is for the caller to check with `checkUrl`. */
+export function createGuardedDispatcher(options: GuardOptions): Dispatcher {
+  return new Agent({ connect: createGuardedConnector(options) });
+}
