@@ -7,17 +7,18 @@ const root = join(import.meta.dirname, '../src');
 /** Who may import whom (docs/architecture.md); a folder may always import itself. */
 const allowed: Record<string, readonly string[]> = {
   core: [],
-  manual: ['core'],
+  schema: ['core'],
+  manual: ['core', 'schema'],
   auth: ['core'],
   access: ['core'],
   limits: ['core'],
   variables: ['core'],
   events: ['core'],
-  protocols: ['core', 'variables'],
-  pipeline: ['core', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
+  protocols: ['core', 'schema', 'variables'],
+  pipeline: ['core', 'schema', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   routes: ['core', 'pipeline', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   config: ['core', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
-  client: ['core', 'protocols', 'variables'],
+  client: ['core', 'schema', 'protocols', 'variables'],
 };
 const knowsFastify = ['server', 'routes', 'pipeline', 'index', 'library'];
 

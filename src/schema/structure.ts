@@ -1,0 +1,139 @@
+import { isJsonObject, type JsonObject, type JsonSchema, toPointer } from '../core/index.js';
+
+const single = [
+  'additionalItems',
+  'additionalProperties',
+  'contains',
+  'contentSchema',
+  'else',
+  'if',
+  'items',
+  'not',
+  'propertyNames',
+  'then',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+] as const;
+const lists = ['allOf', 'anyOf', 'items', 'oneOf', 'prefixItems'] as const;
+const maps = ['$defs', 'definitions', 'dependencies', 'dependentSchemas', 'patternProperties', 'properties'] as const;
+
+const onlyBefore2019 = ['definitions', 'dependencies', 'additionalItems'] as const;
+const onlySince2019 = [
+  '$defs',
+  'dependentRequired',
+  'dependentSchemas',
+  'prefixItems',
+  'unevaluatedProperties',
+] as const;
+
+/** Deepest nesting of a schema that is read. */
+const maxSchemaDepth = 200;
+
+/** What a walk through a schema, reference targets not followed, has found. */
+export interface SchemaStructure {
+  readonly patterns: ReadonlyMap<string, string>;
+  /** Each `$ref` and `$dynamicRef` with the pointer where it stands. */
+  readonly references: ReadonlyMap<string, string>;
+  readonly anchors: ReadonlySet<string>;
+  /** Whether a `$id` gives references a base of their own. */
+  readonly identified: boolean;
+  /** Whether it uses what draft-07 has and 2020-12 has not, and nothing newer. */
+  readonly usesOldKeywords: boolean;
+  /** What no validator can be made of, with its pointer. */
+  readonly problem: string | undefined;
+}
+
+interface Place {
+  readonly schema: JsonObject;
+  readonly pointer: string;
+  readonly depth: number;
+}
+
+/** Reads a schema's structure: only where schemas stand, so a property that is called `pattern` is not taken for one. */
+export function readStructure(root: JsonSchema): SchemaStructure {
+  const patterns = new Map<string, string>();
+  const references = new Map<string, string>();
+  const anchors = new Set<string>();
+  const used = new Set<string>();
+  const seen = new Set<JsonObject>();
+  let identified = false;
+  let problem: string | undefined;
+  const open: Place[] = [{ schema: root, pointer: '', depth: 0 }];
+  for (let place = open.pop(); place && !problem; place = open.pop()) {
+    const { schema, pointer } = place;
+    if (seen.has(schema)) continue;
+    seen.add(schema);
+    problem = findProblem(place);
+    if (typeof schema.pattern === 'string') patterns.set(schema.pattern, `${pointer}/pattern`);
+    for (const source of memberNames(schema.patternProperties)) {
+      patterns.set(source, pointer + toPointer('patternProperties', source));
+    }
+    for (const keyword of ['$ref', '$dynamicRef'] as const) {
+      if (typeof schema[keyword] === 'string') references.set(schema[keyword], `${pointer}/${keyword}`);
+    }
+    for (const keyword of ['$anchor', '$dynamicAnchor'] as const) {
+      if (typeof schema[keyword] === 'string') anchors.add(schema[keyword]);
+    }
+    identified ||= schema.$id !== undefined;
+    for (const name of Object.keys(schema))
+      used.add(name === 'items' && Array.isArray(schema.items) ? 'items[]' : name);
+    pushSubschemas(place, open);
+  }
+  const usesOldKeywords =
+    (used.has('items[]') || onlyBefore2019.some((name) => used.has(name))) &&
+    !onlySince2019.some((name) => used.has(name));
+  return { patterns, references, anchors, identified, usesOldKeywords, problem };
+}
+
+function findProblem({ schema, pointer, depth }: Place): string | undefined {
+  if (depth > maxSchemaDepth) return `${pointer}: the schema is nested deeper than ${maxSchemaDepth} levels.`;
+  // Ajv would answer with a promise, which a caller could take for a yes.
+  if (schema.$async !== undefined) return `${pointer}/$async: is not a keyword of JSON Schema.`;
+  if (schema.nullable !== undefined && schema.type === undefined) {
+    return `${pointer}/nullable: says nothing without "type"; write an anyOf with {"type": "null"}.`;
+  }
+  return undefined;
+}
+
+function pushSubschemas({ schema, pointer, depth }: Place, open: Place[]): void {
+  const push = (value: unknown, ...tokens: readonly (string | number)[]) => {
+    if (isJsonObject(value)) open.push({ schema: value, pointer: pointer + toPointer(...tokens), depth: depth + 1 });
+  };
+  for (const keyword of single) push(schema[keyword], keyword);
+  for (const keyword of lists) {
+    const list = schema[keyword];
+    if (Array.isArray(list)) for (const [index, value] of list.entries()) push(value, keyword, index);
+  }
+  for (const keyword of maps) {
+    const map = schema[keyword];
+    for (const name of memberNames(map)) push(isJsonObject(map) ? map[name] : undefined, keyword, name);
+  }
+}
+
+function memberNames(value: unknown): readonly string[] {
+  return isJsonObject(value) ? Object.keys(value) : [];
+}
+
+/** Whether a reference stays within its schema and leads to a schema there (JSON pointer or anchor). */
+export function resolvesWithin(root: JsonSchema, reference: string, anchors: ReadonlySet<string>): boolean {
+  if (reference === '#') return true;
+  if (!reference.startsWith('#')) return false;
+  if (!reference.startsWith('#/')) return anchors.has(reference.slice(1));
+  let target: unknown = root;
+  for (const token of reference.slice(2).split('/')) {
+    const name = decodeToken(token);
+    if (name === undefined || typeof target !== 'object' || target === null || !Object.hasOwn(target, name))
+      return false;
+    target = Reflect.get(target, name);
+  }
+  return isJsonObject(target) || typeof target === 'boolean';
+}
+
+function decodeToken(token: string): string | undefined {
+  try {
+    return decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~');
+  } catch {
+    // A percent sign that encodes nothing: the reference leads nowhere.
+    return undefined;
+  }
+}
