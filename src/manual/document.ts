@@ -1,5 +1,6 @@
 import { LineCounter } from 'yaml';
 import { type Json, LoadError } from '../core/index.js';
+import { findSyntaxError } from './json-syntax.js';
 import { findDuplicates, JsonText, measureJson } from './json-text.js';
 import { parseYaml } from './yaml-text.js';
 
@@ -37,9 +38,9 @@ export function parseDocument(source: string, file: string, limits: DocumentLimi
   const text = source.charCodeAt(0) === 0xfeff ? source.slice(1) : source;
   if (looksLikeJson(text)) {
     const parsed = tryJson(text);
-    if ('value' in parsed) return toJsonDocument(text, parsed.value, file, limits);
+    if (parsed) return toJsonDocument(text, parsed.value, file, limits);
     // A YAML flow mapping starts with a brace as well.
-    if (!isYamlName(file)) throw malformedJson(text, file, parsed.problem);
+    if (!isYamlName(file)) throw malformedJson(text, file);
   }
   return parseYaml(text, file, limits);
 }
@@ -111,23 +112,22 @@ function isYamlName(file: string): boolean {
   return /\.ya?ml$/i.test(file);
 }
 
-function tryJson(text: string): { readonly value: Json } | { readonly problem: string } {
+function tryJson(text: string): { readonly value: Json } | undefined {
   try {
     return { value: JSON.parse(text) };
-  } catch (error) {
-    return { problem: error instanceof Error ? error.message : '' };
+  } catch {
+    // What is wrong is found by its place: the parser's own message quotes the text around it, maybe a credential.
+    return undefined;
   }
 }
 
-// The parser's own message quotes the text around the problem, which may be a credential: only the place is kept.
-function malformedJson(text: string, file: string, problem: string): LoadError {
-  const position = /position (\d+)/.exec(problem)?.[1];
-  const offset = position === undefined ? text.length : Number(position);
+function malformedJson(text: string, file: string): LoadError {
+  const offset = findSyntaxError(text);
   const column = offset - text.lastIndexOf('\n', offset - 1);
   return unreadable(
     file,
     countLines(text)(offset),
-    `The document is not JSON: it breaks off at column ${column}.`,
+    offset >= text.length ? 'The document breaks off.' : `The document is not JSON at column ${column}.`,
     'Mend the syntax there; a comma, a quote or a bracket is missing or too many.',
   );
 }

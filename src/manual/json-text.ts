@@ -112,7 +112,7 @@ function skipValue(text: string, start: number): number {
 }
 
 /** The offset after the string literal that starts at `start`. */
-function skipString(text: string, start: number): number {
+export function skipString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;
     while (text[end - 1 - backslashes] === '\\') backslashes++;
@@ -121,7 +121,8 @@ function skipString(text: string, start: number): number {
   return text.length;
 }
 
-function skipSpace(text: string, start: number): number {
+/** The offset of the next character that is no insignificant white space (RFC 8259 section 2). */
+export function skipSpace(text: string, start: number): number {
   let at = start;
   while (isSpace(text.charCodeAt(at))) at++;
   return at;

@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LoadError } from '../../src/core/index.js';
 import { parseDocument } from '../../src/manual/document.js';
+import { findSyntaxError } from '../../src/manual/json-syntax.js';
 
 function findingsOf(text: string, file: string, limits?: Parameters<typeof parseDocument>[2]) {
   try {
@@ -10,6 +12,20 @@ function findingsOf(text: string, file: string, limits?: Parameters<typeof parse
     throw error;
   }
   throw new Error('the document was read');
+}
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// A text that breaks off is told from a whole one by what a stray mark at its end does to it.
+function isComplete(text: string): boolean {
+  return [',', '}', ']', ':', '"', 'true'].every((mark) => findSyntaxError(`${text} ${mark}`) < text.length + 2);
 }
 
 const json = `{
@@ -67,6 +83,34 @@ describe('a JSON document', () => {
     const [finding] = findingsOf('{\n"api_key": "s3cret",\n"b" true\n}', 'a.json');
     expect(finding).toMatchObject({ rule: 'document-unreadable', line: 3 });
     expect(JSON.stringify(finding)).not.toContain('s3cret');
+  });
+
+  it.each([
+    ['{\n"a": 1,\n}', 3],
+    ['[1\n2]', 2],
+    ['{"a": [\n{"b": 01}]}', 2],
+    ['{"a":\n"line\nbreak"}', 2],
+    ['[1,\n]', 2],
+    ['{"a": 1}\n\nx', 3],
+    ['[}', 1],
+  ])('names the line where %j stops being JSON', (text, line) => {
+    expect(findingsOf(text, 'a.json')[0]).toMatchObject({ line });
+  });
+
+  it('finds a syntax error in exactly the texts that JSON.parse refuses', () => {
+    fc.assert(
+      fc.property(
+        fc.json(),
+        fc.nat(),
+        fc.constantFrom('', ',', '}', ']', '"', ':', '1', ' '),
+        (text, position, mark) => {
+          const at = position % (text.length + 1);
+          const changed = text.slice(0, at) + mark + text.slice(at + 1);
+          const offset = findSyntaxError(changed);
+          expect(parses(changed)).toBe(offset === changed.length && isComplete(changed));
+        },
+      ),
+    );
   });
 
   it('names the last line of a text that breaks off', () => {
