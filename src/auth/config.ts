@@ -12,6 +12,23 @@ const apiKey = z.strictObject({
   expires_at: instant.optional(),
 });
 
+/** Which client certificate names the caller; with both members a certificate has to fit both. */
+const certificate = z
+  .strictObject({
+    /** `DNS:…`, `URI:…` or `email:…`, whole. */
+    san: z
+      .string()
+      .regex(/^(DNS|URI|email):\S+$/, 'an alternative name as DNS:…, URI:… or email:…')
+      .optional(),
+    /** The certificate's SHA-256 fingerprint, as openssl prints it. */
+    sha256: z
+      .string()
+      .transform((text) => text.replaceAll(':', ''))
+      .pipe(sha256Hex)
+      .optional(),
+  })
+  .refine((value) => value.san !== undefined || value.sha256 !== undefined, 'san, sha256 or both');
+
 /** A configured caller. */
 export const callerSchema = z.strictObject({
   id: z.string().min(1).max(200),
@@ -23,7 +40,7 @@ export const callerSchema = z.strictObject({
   oauth_client: z
     .strictObject({ client_id: z.string().min(1), secret_sha256: sha256Hex, scopes: z.array(z.string()).min(1) })
     .optional(),
-  certificate: z.strictObject({ san: z.string().optional(), sha256: z.string().optional() }).optional(),
+  certificate: certificate.optional(),
 });
 export type CallerConfig = z.infer<typeof callerSchema>;
 

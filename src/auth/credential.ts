@@ -4,8 +4,11 @@ import type { Principal } from '../core/index.js';
 export interface PresentedCredential {
   /** The token of `Authorization: Bearer`, or the `X-API-Key` header; undefined when neither came. */
   readonly token: string | undefined;
-  /** How the token came: an API key may come either way, a JWT by `bearer` alone. */
-  readonly transport: 'bearer' | 'x_api_key' | 'none';
+  /**
+   * How the token came: an API key may come either way, a JWT by `bearer` alone. `malformed`: something came that is
+   * no credential of one clear meaning (two headers, another scheme, a character that a token can't hold).
+   */
+  readonly transport: 'bearer' | 'x_api_key' | 'none' | 'malformed';
   /** The verified TLS client certificate, when the listener asked for one and the caller sent one. */
   readonly certificate: ClientCertificate | undefined;
   /** The caller's address, after trusted proxies. */
@@ -17,6 +20,8 @@ export interface ClientCertificate {
   readonly thumbprint: string;
   /** Subject alternative names as `DNS:…`, `URI:…`, `email:…`. */
   readonly alternative_names: readonly string[];
+  /** Epoch milliseconds of the end of its validity; a connection may outlive the certificate that opened it. */
+  readonly expires_at: number;
 }
 
 /** Why a credential was refused; the `reason` of `auth.failure`. Closed: docs/events.md lists each. */
@@ -60,6 +65,10 @@ export type CredentialVerdict =
       readonly principal: Principal;
       /** Epoch milliseconds after which the verdict must not be reused; undefined: as long as the configuration stands. */
       readonly expires_at: number | undefined;
+      /** The `jti` of a token that has one; the chain refuses a revoked one. */
+      readonly token_id?: string;
+      /** RFC 8705 `x5t#S256`: good only beside this client certificate, which each request must prove anew. */
+      readonly bound_to?: string;
     }
   /** Not a credential of this kind: the next kind is asked. */
   | { readonly kind: 'not_mine' }

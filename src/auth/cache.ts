@@ -1,0 +1,46 @@
+interface Entry<Value> {
+  readonly value: Value;
+  /** Epoch milliseconds; Infinity: no end of its own. */
+  readonly expires_at: number;
+}
+
+/**
+ * Verified credentials by digest: at most `capacity`, the longest unused one leaves first. Only what verified gets in,
+ * so nobody without a good credential can push others out.
+ */
+export class PrincipalCache<Value> {
+  readonly #entries = new Map<string, Entry<Value>>();
+  readonly #capacity: number;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The value, while `now` (epoch milliseconds) is before its end. */
+  get(digest: string, now: number): Value | undefined {
+    const entry = this.#entries.get(digest);
+    if (!entry) return undefined;
+    this.#entries.delete(digest);
+    if (now >= entry.expires_at) return undefined;
+    // A Map keeps insertion order, so what was used last stands last.
+    this.#entries.set(digest, entry);
+    return entry.value;
+  }
+
+  set(digest: string, value: Value, expiresAt: number | undefined): void {
+    this.#entries.delete(digest);
+    if (this.#entries.size >= this.#capacity) {
+      const oldest = this.#entries.keys().next();
+      if (!oldest.done) this.#entries.delete(oldest.value);
+    }
+    this.#entries.set(digest, { value, expires_at: expiresAt ?? Number.POSITIVE_INFINITY });
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+}

@@ -1,0 +1,124 @@
+import { PrincipalCache } from './cache.js';
+import type { AuthFailureReason, CredentialVerdict, CredentialVerifier, PresentedCredential } from './credential.js';
+import { digestCredential } from './digest.js';
+
+type PrincipalVerdict = Extract<CredentialVerdict, { kind: 'principal' }>;
+type RejectedVerdict = Extract<CredentialVerdict, { kind: 'rejected' }>;
+type DecidedVerdict = PrincipalVerdict | RejectedVerdict;
+
+/** The chain's last word. `fresh`: verified now, and not remembered from before; `auth.success` is of the fresh ones. */
+export type AuthVerdict = (PrincipalVerdict & { readonly fresh: boolean }) | RejectedVerdict;
+
+/** What has been taken back, asked of every credential that verified (revocations.ts). */
+export interface RevocationCheck {
+  /** Why this good credential is refused all the same; undefined when it is not. */
+  refuse(caller: string, credentialDigest: string, tokenId: string | undefined): AuthFailureReason | undefined;
+}
+
+export interface AuthenticatorOptions {
+  /** Asked in order, each credential by the first that knows it: API key, JWT, introspection, certificate. */
+  readonly verifiers: readonly CredentialVerifier[];
+  readonly revocations?: RevocationCheck;
+  /** Verified credentials remembered at most; 50,000 when absent. */
+  readonly cache_size?: number;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
+
+export interface Authenticator {
+  /**
+   * Who presents this credential. Synchronous for a remembered credential and for every kind that asks nobody else.
+   * Never throws for a bad credential.
+   */
+  authenticate(presented: PresentedCredential): AuthVerdict | Promise<AuthVerdict>;
+  /** Forgets every verified credential: after a revocation, a change of keys or a reload. */
+  invalidate(): void;
+  close(): Promise<void>;
+}
+
+const missing: RejectedVerdict = { kind: 'rejected', reason: 'missing_credential' };
+const malformed: RejectedVerdict = { kind: 'rejected', reason: 'malformed_credential' };
+const unknown: RejectedVerdict = { kind: 'rejected', reason: 'unknown_key' };
+const unbound: RejectedVerdict = { kind: 'rejected', reason: 'token_binding' };
+
+/** Puts the verifiers in a row behind one bounded memory of verified credentials; refused ones are never remembered. */
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  return new CredentialChain(options);
+}
+
+class CredentialChain implements Authenticator {
+  readonly #verifiers: readonly CredentialVerifier[];
+  readonly #revocations: RevocationCheck | undefined;
+  readonly #now: () => number;
+  readonly #cache: PrincipalCache<AuthVerdict & { kind: 'principal' }>;
+  // A verification that began before an invalidation must not be remembered after it.
+  #generation = 0;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#verifiers = options.verifiers;
+    this.#revocations = options.revocations;
+    this.#now = options.now ?? Date.now;
+    this.#cache = new PrincipalCache(options.cache_size ?? 50_000);
+  }
+
+  authenticate(presented: PresentedCredential): AuthVerdict | Promise<AuthVerdict> {
+    if (presented.transport === 'malformed') return malformed;
+    if (presented.token === undefined) return presented.certificate ? this.#verify(presented, undefined) : missing;
+    const digest = digestCredential(presented.token);
+    const known = this.#cache.get(digest, this.#now());
+    // Only an API key may come by either header; another token has to come as the bearer token that was verified.
+    if (known && (presented.transport === 'bearer' || known.principal.source === 'api_key')) {
+      return isBound(known, presented) ? known : unbound;
+    }
+    return this.#verify(presented, digest);
+  }
+
+  invalidate(): void {
+    this.#generation++;
+    this.#cache.clear();
+  }
+
+  async close(): Promise<void> {
+    this.#cache.clear();
+    await Promise.all(this.#verifiers.map((verifier) => verifier.close?.()));
+  }
+
+  #verify(presented: PresentedCredential, digest: string | undefined): AuthVerdict | Promise<AuthVerdict> {
+    const generation = this.#generation;
+    const verdict = this.#ask(presented, 0);
+    if (verdict instanceof Promise) return verdict.then((late) => this.#settle(late, presented, digest, generation));
+    return this.#settle(verdict, presented, digest, generation);
+  }
+
+  #ask(presented: PresentedCredential, from: number): DecidedVerdict | Promise<DecidedVerdict> {
+    for (const [offset, verifier] of this.#verifiers.slice(from).entries()) {
+      const verdict = verifier.verify(presented);
+      if (verdict instanceof Promise) {
+        return verdict.then((late) => (late.kind === 'not_mine' ? this.#ask(presented, from + offset + 1) : late));
+      }
+      if (verdict.kind !== 'not_mine') return verdict;
+    }
+    return presented.token === undefined ? missing : unknown;
+  }
+
+  #settle(
+    verdict: DecidedVerdict,
+    presented: PresentedCredential,
+    digest: string | undefined,
+    generation: number,
+  ): AuthVerdict {
+    if (verdict.kind === 'rejected') return verdict;
+    const { principal } = verdict;
+    const revoked = this.#revocations?.refuse(principal.id, principal.credential_digest, verdict.token_id);
+    if (revoked) return { kind: 'rejected', reason: revoked, claimed: principal.id };
+    if (!isBound(verdict, presented)) return { ...unbound, claimed: principal.id };
+    if (digest !== undefined && generation === this.#generation) {
+      this.#cache.set(digest, { ...verdict, fresh: false }, verdict.expires_at);
+    }
+    return { ...verdict, fresh: true };
+  }
+}
+
+function isBound(verdict: PrincipalVerdict, presented: PresentedCredential): boolean {
+  return verdict.bound_to === undefined || verdict.bound_to === presented.certificate?.thumbprint;
+}
