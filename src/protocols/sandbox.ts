@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { sandboxMounts } from './sandbox-mounts.js';
+import {
+  type ProcessLimits,
+  type ProcessUser,
+  type SandboxOptions,
+  type SandboxPlace,
+  unprivilegedUser,
+} from './sandbox-options.js';
+import { proveSandbox, requireBubblewrap, requirePrlimit, sandboxError } from './sandbox-probe.js';
+import { type SandboxedProcess, watchBubblewrap, watchProcess } from './sandbox-process.js';
+
+export * from './sandbox-options.js';
+export type { ProcessExit, SandboxedProcess } from './sandbox-process.js';
+
+/** How one run's standard streams are connected; `ignore` is /dev/null. */
+export interface ProcessStreams {
+  readonly stdin: 'ignore' | 'pipe';
+  readonly stdout: 'ignore' | 'pipe';
+  readonly stderr: 'ignore' | 'pipe';
+}
+
+/** A program whose sandbox is checked and computed; each `spawn` is one run. */
+export interface Sandbox {
+  spawn(args: readonly string[], streams: ProcessStreams): SandboxedProcess;
+}
+
+// How many programs run side by side at most; without a user namespace the process limit is one for all of them.
+const unsandboxedProcessFactor = 64;
+
+/**
+ * Checks and computes all that the runs of one program share. With `sandbox: required` the program runs in bubblewrap:
+ * own user, process, network, mount, IPC and host name namespaces, no capability, a read-only file tree, a private
+ * /tmp. With `none` it runs on the host, as `run_as` where Gatehouse is root, under the same limits. Throws LoadError
+ * when the program or a path is missing, or when a required sandbox cannot be built.
+ */
+export function prepareSandbox(options: SandboxOptions, place: SandboxPlace): Sandbox {
+  requirePaths(options, place);
+  const user = process.getuid?.() === 0 ? (options.run_as ?? unprivilegedUser) : undefined;
+  return options.sandbox === 'required' ? prepareBubblewrap(options, user, place) : prepareHost(options, user, place);
+}
+
+/** Prepares a sandbox and runs the program in it once. Throws LoadError as `prepareSandbox` does. */
+export function spawnSandboxed(
+  options: SandboxOptions & { readonly args: readonly string[]; readonly streams: ProcessStreams },
+  place: SandboxPlace,
+): SandboxedProcess {
+  return prepareSandbox(options, place).spawn(options.args, options.streams);
+}
+
+function requirePaths(options: SandboxOptions, place: SandboxPlace): void {
+  const paths = [
+    options.command,
+    ...(options.working_directory ? [options.working_directory] : []),
+    ...(options.read_only_paths ?? []),
+    ...(options.writable_paths ?? []),
+  ];
+  for (const path of paths) {
+    if (!isAbsolute(path)) {
+      throw sandboxError(place, 'path-relative', `${path} is not an absolute path.`, 'Write the whole path.');
+    }
+    if (!existsSync(path)) {
+      throw sandboxError(place, 'path-missing', `${path} does not exist.`, 'Create it or correct the path.');
+    }
+  }
+}
+
+function prepareBubblewrap(options: SandboxOptions, user: ProcessUser | undefined, place: SandboxPlace): Sandbox {
+  if (process.platform !== 'linux') {
+    const mend = 'Run it on Linux, or set sandbox: none for this manual if you trust its programs.';
+    throw sandboxError(place, 'sandbox-missing', 'The sandbox is required and bubblewrap needs Linux.', mend);
+  }
+  const bubblewrap = requireBubblewrap(place);
+  const wrapper = limitCommand(requirePrlimit(place), options.limits);
+  const { environment: _, ...shown } = options;
+  const bare = terminate(sandboxMounts({ ...shown, environment: {} }));
+  const probe = { bubblewrap, options: bare, wrapper, command: options.command, user };
+  proveSandbox(probe, JSON.stringify([bare.toString(), wrapper, options.command, user]), place);
+  // Options go through a pipe: on the command line, every user of the host could read the environment's values.
+  const mounts = terminate(sandboxMounts(options));
+  const prefix = ['--args', '3', '--json-status-fd', '4', '--', ...wrapper, options.command];
+  return {
+    spawn: (args, streams) => {
+      const stdio = [streams.stdin, streams.stdout, streams.stderr, 'pipe' as const, 'pipe' as const];
+      const child = spawn(bubblewrap, [...prefix, ...args], { env: {}, cwd: '/', stdio, detached: true, ...user });
+      return watchBubblewrap(child, mounts);
+    },
+  };
+}
+
+function prepareHost(options: SandboxOptions, user: ProcessUser | undefined, place: SandboxPlace): Sandbox {
+  // Outside Linux there is no prlimit; docs/sandbox.md says that no limit but time and output holds there.
+  const prlimit = process.platform === 'linux' ? requirePrlimit(place) : undefined;
+  const processes = options.limits.processes && options.limits.processes * unsandboxedProcessFactor;
+  const limits = { ...options.limits, ...(processes === undefined ? {} : { processes }) };
+  const line = [...(prlimit ? limitCommand(prlimit, limits) : []), options.command];
+  const [program = options.command, ...prefix] = line;
+  const env = { ...options.environment };
+  const cwd = options.working_directory ?? '/tmp';
+  return {
+    spawn: (args, streams) => {
+      const stdio = [streams.stdin, streams.stdout, streams.stderr];
+      return watchProcess(spawn(program, [...prefix, ...args], { env, cwd, stdio, detached: true, ...user }));
+    },
+  };
+}
+
+function limitCommand(prlimit: string, limits: ProcessLimits): readonly string[] {
+  const values: readonly (readonly [string, number | undefined])[] = [
+    ['core', 0],
+    ['cpu', limits.cpu_seconds],
+    ['data', limits.memory_bytes],
+    ['as', limits.address_space_bytes ?? limits.memory_bytes],
+    ['nproc', limits.processes],
+    ['nofile', limits.open_files],
+    ['fsize', limits.file_bytes],
+  ];
+  return [prlimit, ...values.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`])), '--'];
+}
+
+function terminate(options: readonly string[]): Buffer {
+  return Buffer.from(options.map((option) => `${option}\0`).join(''));
+}

@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Ids of the processes of this host whose command line holds a text. */
+export function processesWith(marker: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => commandLine(pid).includes(marker))
+    .map(Number);
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    // It ended between the listing and the look.
+    return '';
+  }
+}
+
+/** Descendants of this process, zombies included. */
+export function childProcesses(): readonly number[] {
+  return readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** How many descriptors this process has open. */
+export function openDescriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** Waits until `value` gives what `done` asks for, at most so many milliseconds; gives the last value. */
+export async function eventually<T>(value: () => T, done: (value: T) => boolean, withinMs = 2000): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (let last = value(); ; last = value()) {
+    if (done(last) || performance.now() > end) return last;
+    await sleep(20);
+  }
+}
