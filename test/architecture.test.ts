@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '../src');
 const allowed: Record<string, readonly string[]> = {
   core: [],
   schema: ['core'],
+  signing: ['core'],
   manual: ['core', 'schema'],
   auth: ['core'],
   access: ['core'],
@@ -16,9 +17,9 @@ const allowed: Record<string, readonly string[]> = {
   events: ['core'],
   protocols: ['core', 'schema', 'variables'],
   pipeline: ['core', 'schema', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
-  routes: ['core', 'pipeline', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
+  routes: ['core', 'signing', 'pipeline', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   config: ['core', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
-  client: ['core', 'schema', 'protocols', 'variables'],
+  client: ['core', 'schema', 'signing', 'protocols', 'variables'],
 };
 const knowsFastify = ['server', 'routes', 'pipeline', 'index', 'library'];
 
