@@ -50,9 +50,21 @@ export interface ErrorDetails {
   readonly required_scope?: string;
   /** The status that a routed tool's upstream answered with, where it answered. */
   readonly upstream_status?: number;
+  /** What it answered. The reference client reads a provider's problem document here; the server never serves it. */
+  readonly upstream_answer?: UpstreamAnswer;
   /** Methods for the `Allow` header of a 405. */
   readonly allow?: readonly string[];
   readonly cause?: unknown;
+}
+
+/** An upstream's answer that was no success: enough to read a problem document (RFC 9457) and when to try again. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly content_type: string | undefined;
+  /** The `Retry-After` field as it came (RFC 9110 section 10.2.3). */
+  readonly retry_after: string | undefined;
+  /** At most 64 KiB of it. */
+  readonly body: Buffer;
 }
 
 /** A refusal or failure with a code from the closed list; routes/errors.ts turns it into problem+json (RFC 9457). */
