@@ -54,7 +54,11 @@ export class SecureVariableLoader implements VariableSource {
     }
     const value = this.#lookup(name);
     if (value === undefined) {
-      throw unusable(name, 'is not set', 'Set it in the environment, the dotenv file or the secrets directory.');
+      throw unusable(
+        name,
+        'is not set or is empty',
+        'Set it in the environment, the dotenv file or the secrets directory.',
+      );
     }
     const limit = this.#settings.max_length ?? defaultMaxLength;
     if (value.length > limit) {
@@ -67,9 +71,14 @@ export class SecureVariableLoader implements VariableSource {
     return variableName.test(name) && this.#settings.allowed_prefixes.some((prefix) => name.startsWith(prefix));
   }
 
+  // An empty value is what a composed environment leaves for a secret that nobody set, so it counts as none.
   #lookup(name: string): string | undefined {
-    return this.#environment[name] ?? this.#files.get(name) ?? this.#dotenv[name];
+    return ownValue(this.#environment, name) || this.#files.get(name) || ownValue(this.#dotenv, name) || undefined;
   }
+}
+
+function ownValue(values: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  return Object.hasOwn(values, name) ? values[name] : undefined;
 }
 
 function unusable(name: string, problem: string, mend: string): LoadError {
@@ -79,17 +88,21 @@ function unusable(name: string, problem: string, mend: string): LoadError {
 function readSecrets(directory: string, allowed: (name: string) => boolean): ReadonlyMap<string, string> {
   try {
     const names = readdirSync(directory).filter(allowed);
-    // A secrets file usually ends in one newline that its editor wrote; it is no part of the secret.
-    return new Map(names.map((name) => [name, readFileSync(join(directory, name), 'utf8').replace(/\r?\n$/, '')]));
+    return new Map(names.map((name) => [name, readSecret(join(directory, name))]));
   } catch {
     throw LoadError.of({
       rule: 'secrets-unreadable',
       file: directory,
       pointer: '',
-      message: 'The secrets directory or a file in it cannot be read.',
+      message: 'The secrets directory or a file in it cannot be read as UTF-8 text.',
       mend: 'Mount it readable for this user, or take variables.secrets_dir out.',
     });
   }
+}
+
+// A secrets file usually ends in one newline that its editor wrote; it is no part of the secret.
+function readSecret(file: string): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '');
 }
 
 function readDotenv(file: string): Readonly<Record<string, string | undefined>> {
