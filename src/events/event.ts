@@ -13,12 +13,12 @@ interface EventBase {
   readonly reason?: string;
   /** Milliseconds, with fractions. */
   readonly duration_ms?: number;
-}
-
-interface CallEvent extends EventBase {
+  /** Of calls: which manual and which policy decided. */
   readonly manual_digest?: string;
   readonly policy_digest?: string;
 }
+
+type CallEvent = EventBase;
 
 /** Every security event: a closed union, so that the compiler asks the emitter and the docs test for each new member. */
 export type SecurityEvent =
@@ -45,6 +45,7 @@ export type SecurityEvent =
       readonly evidence: { readonly [name: string]: Json };
     })
   | (EventBase & { readonly event: 'caller.blocked'; readonly until?: string })
+  | (EventBase & { readonly event: 'caller.unblocked' })
   | (EventBase & { readonly event: 'token.issued'; readonly scope: string; readonly jti: string })
   | (EventBase & { readonly event: 'key.rotated'; readonly key?: string })
   | (EventBase & {
@@ -55,13 +56,61 @@ export type SecurityEvent =
       readonly tools: number;
     })
   | (EventBase & { readonly event: 'config.rejected'; readonly problems: readonly string[] })
-  | (EventBase & { readonly event: 'upstream.failed'; readonly upstream: string });
+  | (EventBase & { readonly event: 'upstream.failed'; readonly upstream: string })
+  | (EventBase & { readonly event: 'state.degraded' | 'state.restored'; readonly store: string })
+  | (EventBase & {
+      readonly event: 'log.started';
+      /** What a crash left of an unfinished line: its length, and its SHA-256 in base64url. */
+      readonly torn_bytes?: number;
+      readonly torn_sha256?: string;
+    })
+  | (EventBase & {
+      readonly event: 'log.checkpoint';
+      /** Names the public key; the signature covers the record before, and so all before it. */
+      readonly key: string;
+      readonly signature: string;
+    })
+  | (EventBase & { readonly event: 'log.lost'; readonly lost: number });
 
 export type EventName = SecurityEvent['event'];
+
+/** Each event has a section in docs/events.md. */
+export const eventNames: readonly string[] = Object.keys({
+  'auth.success': true,
+  'auth.failure': true,
+  'manual.served': true,
+  'tool.call': true,
+  'tool.denied': true,
+  'input.rejected': true,
+  'limit.exceeded': true,
+  'anomaly.detected': true,
+  'caller.blocked': true,
+  'caller.unblocked': true,
+  'token.issued': true,
+  'key.rotated': true,
+  'config.loaded': true,
+  'config.rejected': true,
+  'upstream.failed': true,
+  'state.degraded': true,
+  'state.restored': true,
+  'log.started': true,
+  'log.checkpoint': true,
+  'log.lost': true,
+} satisfies Record<EventName, true>);
+
+/** How the destination of events fares. */
+export interface EventSinkState {
+  readonly status: 'ok' | 'failing';
+  /** Events that could not be kept since the start. */
+  readonly lost: number;
+}
 
 /** Where events go. Emitting never throws; docs/failure-modes.md says what happens when the destination fails. */
 export interface EventSink {
   emit(event: SecurityEvent): void;
+  /** False while the destination fails and the configuration says `on_failure: refuse`: requests are refused (503). */
+  readonly accepting: boolean;
+  state(): EventSinkState;
   /** Resolves when all that was emitted is written. */
   flush(): Promise<void>;
   close(): Promise<void>;
