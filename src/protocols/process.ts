@@ -1,5 +1,6 @@
-import { type CallScope, type CancelReason, GatehouseError } from '../core/index.js';
+import { type CallScope, GatehouseError } from '../core/index.js';
 import type { Sandbox, SandboxedProcess } from './sandbox.js';
+import { cancelled } from './stream-lifetime.js';
 
 /** One run of a program to its end. */
 export interface ProcessJob {
@@ -44,7 +45,7 @@ export class ProcessRunner {
    * `process_unstartable` or `process_killed`). The exit code is the caller's to judge.
    */
   run(job: ProcessJob, scope: CallScope): Promise<ProcessOutcome> {
-    if (scope.cancelled) return Promise.reject(cancelError(scope.cancelled));
+    if (scope.cancelled) return Promise.reject(cancelled(scope.cancelled));
     if (this.#closed) return Promise.reject(new GatehouseError('draining'));
     if (this.#waiting.size >= longestQueue) {
       return Promise.reject(new GatehouseError('overloaded', { retry_after: 1 }));
@@ -104,7 +105,7 @@ class Run {
 
   watch(scope: CallScope): void {
     this.#timer = setTimeout(() => this.abort(new GatehouseError('upstream_timeout')), this.job.timeout_ms);
-    this.#stopListening = scope.onCancel((reason) => this.abort(cancelError(reason)));
+    this.#stopListening = scope.onCancel((reason) => this.abort(cancelled(reason)));
   }
 
   start(): void {
@@ -165,11 +166,6 @@ class Run {
     this.#markSettled();
     this.release();
   }
-}
-
-/** What a cancelled call fails with. */
-export function cancelError(reason: CancelReason): GatehouseError {
-  return new GatehouseError(reason === 'timeout' ? 'upstream_timeout' : reason);
 }
 
 function spawnError(cause: unknown): GatehouseError {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type CallTemplate, type Finding, LoadError, type PreparedCall, toPointer } from '../core/index.js';
+import { createFileProtocol } from './file.js';
 import {
   type CallTemplateType,
   callTemplateTypes,
@@ -8,6 +9,7 @@ import {
   type ToolBinding,
   type UpstreamHealth,
 } from './protocol.js';
+import { createTextProtocol } from './text.js';
 
 /** Every protocol of the server, behind one door. */
 export interface ProtocolRegistry {
@@ -28,7 +30,10 @@ export interface ProtocolRegistry {
 type ProtocolFactory = (deps: ProtocolDependencies) => Protocol<unknown>;
 
 // One line a protocol.
-const factories = {} satisfies Partial<Record<CallTemplateType, ProtocolFactory>>;
+const factories = {
+  text: createTextProtocol,
+  file: createFileProtocol,
+} satisfies Partial<Record<CallTemplateType, ProtocolFactory>>;
 
 /** Makes one instance of every protocol. */
 export function createProtocols(deps: ProtocolDependencies): ProtocolRegistry {

@@ -38,7 +38,7 @@ const unsandboxedProcessFactor = 64;
  */
 export function prepareSandbox(options: SandboxOptions, place: SandboxPlace): Sandbox {
   requirePaths(options, place);
-  const user = process.getuid?.() === 0 ? (options.run_as ?? unprivilegedUser) : undefined;
+  const user = chooseUser(options.run_as, place);
   return options.sandbox === 'required' ? prepareBubblewrap(options, user, place) : prepareHost(options, user, place);
 }
 
@@ -65,6 +65,21 @@ function requirePaths(options: SandboxOptions, place: SandboxPlace): void {
       throw sandboxError(place, 'path-missing', `${path} does not exist.`, 'Create it or correct the path.');
     }
   }
+}
+
+/** Who the program is on the host; undefined: who Gatehouse is. Never root. */
+function chooseUser(wanted: ProcessUser | undefined, place: SandboxPlace): ProcessUser | undefined {
+  const own = process.getuid?.();
+  if (wanted?.uid === 0 || wanted?.gid === 0) {
+    const mend = 'Name an unprivileged user and group.';
+    throw sandboxError(place, 'run-as-root', 'run_as is root, which a program must not be.', mend);
+  }
+  if (own === 0) return wanted ?? unprivilegedUser;
+  if (wanted && (wanted.uid !== own || wanted.gid !== process.getgid?.())) {
+    const mend = 'Take run_as out, or start Gatehouse as root.';
+    throw sandboxError(place, 'run-as-not-root', 'run_as names another user, and Gatehouse is not root.', mend);
+  }
+  return undefined;
 }
 
 function prepareBubblewrap(options: SandboxOptions, user: ProcessUser | undefined, place: SandboxPlace): Sandbox {
