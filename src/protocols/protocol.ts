@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { CallTemplate, Finding, JsonObject, JsonSchema, PreparedCall } from '../core/index.js';
 import type { VariableSource } from '../variables/index.js';
+import type { McpSettings } from './mcp-config.js';
 
 /** The call template types that may stand upstream of a tool. */
 export const callTemplateTypes = ['http', 'sse', 'streamable_http', 'websocket', 'cli', 'text', 'file', 'mcp'] as const;
@@ -67,6 +68,8 @@ export interface UpstreamHealth {
 
 export interface ProtocolDependencies {
   report(report: UpstreamReport): void;
+  /** The configuration's `mcp` section, its lock file absolute; the defaults when absent. */
+  readonly mcp?: McpSettings;
 }
 
 /**
