@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type CallTemplate, type Finding, LoadError, type PreparedCall, toPointer } from '../core/index.js';
 import { createFileProtocol } from './file.js';
+import { createMcpProtocol } from './mcp.js';
 import {
   type CallTemplateType,
   callTemplateTypes,
@@ -33,6 +34,7 @@ type ProtocolFactory = (deps: ProtocolDependencies) => Protocol<unknown>;
 const factories = {
   text: createTextProtocol,
   file: createFileProtocol,
+  mcp: createMcpProtocol,
 } satisfies Partial<Record<CallTemplateType, ProtocolFactory>>;
 
 /** Makes one instance of every protocol. */

@@ -10,7 +10,12 @@ const received = [];
 const tools = {
   echo: ({ text = '' }) => ({ content: [{ type: 'text', text }] }),
   json: () => ({ content: [{ type: 'text', text: '{"a":1}' }] }),
-  parts: () => ({ content: [{ type: 'text', text: 'one' }, { type: 'image', data: 'AA==', mimeType: 'image/png' }] }),
+  parts: () => ({
+    content: [
+      { type: 'text', text: 'one' },
+      { type: 'image', data: 'AA==', mimeType: 'image/png' },
+    ],
+  }),
   fail: () => ({ isError: true, content: [{ type: 'text', text: 'no such\u0007 book\u202e in /srv/books' }] }),
   invalid: () => ({ content: 'not a list' }),
   change: () => {
@@ -35,7 +40,10 @@ const tools = {
     deaf = true;
     return { content: [] };
   },
-  environment: () => ({ content: [], structuredContent: { names: Object.keys(process.env).sort(), cwd: process.cwd() } }),
+  environment: () => ({
+    content: [],
+    structuredContent: { names: Object.keys(process.env).sort(), cwd: process.cwd() },
+  }),
   secret: () => {
     process.stderr.write(`the key is ${process.env.KEY}\n`);
     return { content: [] };
@@ -47,7 +55,8 @@ const tools = {
   },
   wrong_id: (_args, id) => {
     for (const wrong of [id + 1_000, String(id), 'other', -1]) {
-      if (wrong !== String(id)) write({ jsonrpc: '2.0', id: wrong, result: { content: [{ type: 'text', text: 'wrong' }] } });
+      if (wrong !== String(id))
+        write({ jsonrpc: '2.0', id: wrong, result: { content: [{ type: 'text', text: 'wrong' }] } });
     }
     return { content: [{ type: 'text', text: 'right' }] };
   },
@@ -84,7 +93,9 @@ function listTools(cursor) {
     description: name === 'echo' ? description : name,
     inputSchema: { type: 'object', properties: { text: { type: 'string' } } },
   }));
-  const extra = flags.has('--extra-tool') ? [{ name: 'extra', description: 'New.', inputSchema: { type: 'object' } }] : [];
+  const extra = flags.has('--extra-tool')
+    ? [{ name: 'extra', description: 'New.', inputSchema: { type: 'object' } }]
+    : [];
   return cursor === undefined ? { tools: [...listed, ...extra], nextCursor: '5' } : { tools: listed };
 }
 
@@ -101,7 +112,11 @@ async function answer({ id, method, params }) {
   if (method === 'initialize') {
     const { protocolVersion } = params;
     const serverInfo = { name: 'hostile', version: '1' };
-    write({ jsonrpc: '2.0', id, result: { protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo } });
+    write({
+      jsonrpc: '2.0',
+      id,
+      result: { protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo },
+    });
   } else if (method === 'tools/list') write({ jsonrpc: '2.0', id, result: listTools(params?.cursor) });
   else if (method === 'tools/call') {
     const result = await tools[params.name](params.arguments ?? {}, id, params._meta);

@@ -56,7 +56,10 @@ const open = new Set<McpHarness['protocol']>();
 /** Makes a protocol; `closeAll` ends it. */
 export function createHarness(settings: Readonly<Record<string, unknown>> = {}): McpHarness {
   const reports: UpstreamReport[] = [];
-  const protocol = createMcpProtocol({ report: (report) => reports.push(report), mcp: mcpSettingsSchema.parse(settings) });
+  const protocol = createMcpProtocol({
+    report: (report) => reports.push(report),
+    mcp: mcpSettingsSchema.parse(settings),
+  });
   open.add(protocol);
   return {
     protocol,
@@ -64,7 +67,10 @@ export function createHarness(settings: Readonly<Record<string, unknown>> = {}):
     prepare(tool, server, options = {}) {
       const template = { call_template_type: 'mcp', tool_name: tool, server_config: server, ...options.template };
       const name = tool.replace(/\W/g, '_');
-      const binding = { ...makeBinding({ timeout_ms: 10_000, ...options }), tool: `${options.manual ?? 'test'}.${name}` };
+      const binding = {
+        ...makeBinding({ timeout_ms: 10_000, ...options }),
+        tool: `${options.manual ?? 'test'}.${name}`,
+      };
       return protocol.prepare(mcpTemplateSchema.parse(template), binding);
     },
   };
