@@ -33,7 +33,7 @@ export interface UpstreamSettings {
   readonly allow_unverified_tls_hosts: readonly string[];
   readonly tls: OutboundTlsSettings;
   /** Credentials for the upstream, in the UTCP auth shape; a template's own `auth` wins. */
-  readonly upstream_auth?: JsonObject;
+  readonly upstream_auth?: JsonObject | undefined;
   readonly sandbox: 'required' | 'none';
   /** Whole bytes that an upstream's answer may have. */
   readonly max_response_bytes: number;
@@ -44,9 +44,9 @@ export interface UpstreamSettings {
 }
 
 export interface OutboundTlsSettings {
-  readonly ca_file?: string;
-  readonly cert_file?: string;
-  readonly key_file?: string;
+  readonly ca_file?: string | undefined;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
 }
 
 /** What a protocol tells the event stream about an upstream; never with arguments, credentials or full URLs. */
