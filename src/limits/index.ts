@@ -1,5 +1,4 @@
 export * from './address.js';
-export * from './blocks.js';
 export * from './config.js';
 export * from './headers.js';
 export * from './limiter.js';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type CallTemplate, type Finding, LoadError, type PreparedCall, toPointer } from '../core/index.js';
 import { createFileProtocol } from './file.js';
-import { createMcpProtocol } from './mcp.js';
+import { createHttpProtocol } from './http.js';
 import {
   type CallTemplateType,
   callTemplateTypes,
@@ -32,9 +32,9 @@ type ProtocolFactory = (deps: ProtocolDependencies) => Protocol<unknown>;
 
 // One line a protocol.
 const factories = {
+  http: createHttpProtocol,
   text: createTextProtocol,
   file: createFileProtocol,
-  mcp: createMcpProtocol,
 } satisfies Partial<Record<CallTemplateType, ProtocolFactory>>;
 
 /** Makes one instance of every protocol. */

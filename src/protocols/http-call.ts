@@ -1,0 +1,139 @@
+import { type Arguments, type CallResult, type CallScope, GatehouseError, type PreparedCall } from '../core/index.js';
+import { CallDeadline } from './http-deadline.js';
+import { Exchange } from './http-exchange.js';
+import { describeFault, isUnreachable } from './http-fault.js';
+import type { TokenSource } from './http-oauth.js';
+import type { UpstreamOrigin } from './http-origin.js';
+import type { RenderedRequest, RequestPlan } from './http-request.js';
+import { encodeResult } from './http-result.js';
+import { backoffMs, isIdempotent, isRetryableStatus, parseRetryAfter } from './retry.js';
+
+const longestRedirectChain = 3;
+
+/** What a call needs besides its plan. */
+export interface HttpCallParts {
+  readonly plan: RequestPlan;
+  readonly origin: UpstreamOrigin;
+  readonly tokens: TokenSource | undefined;
+  readonly tool: string;
+  readonly timeout_ms: number;
+  readonly max_response_bytes: number;
+  readonly max_retries: number;
+}
+
+/** A tool on an HTTP upstream: one request, with bounded retries, same-origin redirects and a bounded answer. */
+export class HttpCall implements PreparedCall {
+  readonly #retries: number;
+
+  constructor(readonly parts: HttpCallParts) {
+    this.#retries = isIdempotent(parts.plan.method) ? parts.max_retries : 0;
+  }
+
+  async call(args: Arguments, scope: CallScope): Promise<CallResult> {
+    const request = this.parts.plan.render(args, scope);
+    const deadline = new CallDeadline(scope, this.parts.timeout_ms);
+    try {
+      const answer = await this.#sendWithRetries(request, deadline);
+      if (!answer.isSuccess) throw describeRefusal(answer);
+      return { body: encodeResult(answer.body, answer.headers) };
+    } finally {
+      deadline.release();
+    }
+  }
+
+  async #sendWithRetries(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.#sendAuthorized(request, deadline).catch(describeFault);
+      this.#recordHealth(outcome);
+      const delayMs = attempt < this.#retries ? retryDelay(outcome, attempt) : undefined;
+      if (delayMs !== undefined && delayMs < deadline.remaining_ms) {
+        await deadline.pause(delayMs);
+      } else if (outcome instanceof GatehouseError) {
+        throw outcome;
+      } else {
+        return outcome;
+      }
+    }
+  }
+
+  // A refused token may have been revoked early: it is renewed once, whatever the method, since nothing was done.
+  async #sendAuthorized(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+    const tokens = this.parts.tokens;
+    if (!tokens) return this.#sendFollowing(request, deadline);
+    for (let renewed = false; ; renewed = true) {
+      const got = tokens.get();
+      const token = typeof got === 'string' ? got : await deadline.wait(got);
+      const headers = [...request.headers, 'authorization', `Bearer ${token}`];
+      const answer = await this.#sendFollowing({ ...request, headers }, deadline);
+      if (answer.status !== 401) return answer;
+      tokens.drop(token);
+      if (renewed) return answer;
+    }
+  }
+
+  // Credentials are in the headers, so no hop may leave the origin (GHSA-9qhg-99ww-9mqc).
+  async #sendFollowing(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+    let current = request;
+    for (let hop = 0; ; hop++) {
+      const answer = await Exchange.send(this.parts.origin.pool, current, this.parts.max_response_bytes, deadline);
+      const location = answer.headers.location;
+      if (!isRedirect(answer.status) || location === undefined) return answer;
+      if (hop === longestRedirectChain) throw new GatehouseError('upstream_failed', { reason: 'redirect_loop' });
+      current = this.#redirect(current, answer.status, location);
+    }
+  }
+
+  #redirect(request: RenderedRequest, status: number, location: string): RenderedRequest {
+    const base = this.parts.plan.upstream.url.origin + request.path;
+    if (!URL.canParse(location, base)) throw new GatehouseError('upstream_failed', { reason: 'redirect_refused' });
+    const url = new URL(location, base);
+    this.parts.plan.checkFinalUrl(url);
+    const path = url.pathname + url.search;
+    // RFC 9110 section 15.4: 303 asks for a GET, and 301 and 302 have always turned a POST into one.
+    const becomesGet = status === 303 || (request.method === 'POST' && (status === 301 || status === 302));
+    if (!becomesGet) return { ...request, path };
+    return { method: 'GET', path, headers: dropHeader(request.headers, 'content-type'), body: null };
+  }
+
+  #recordHealth(outcome: Exchange | GatehouseError): void {
+    const { origin, tool } = this.parts;
+    if (outcome instanceof GatehouseError) {
+      if (isUnreachable(outcome) || outcome.reason === 'tls_failed') origin.markDown(outcome.reason, tool);
+    } else if (isRetryableStatus(outcome.status)) origin.markDown(`status_${outcome.status}`, tool);
+    else origin.markUp(tool);
+  }
+}
+
+function isRedirect(status: number): boolean {
+  return (status >= 301 && status <= 303) || status === 307 || status === 308;
+}
+
+function dropHeader(headers: readonly string[], dropped: string): string[] {
+  return headers.filter((_, index) => headers[index - (index % 2)]?.toLowerCase() !== dropped);
+}
+
+// Undefined: not to be tried again.
+function retryDelay(outcome: Exchange | GatehouseError, attempt: number): number | undefined {
+  if (outcome instanceof GatehouseError) return isUnreachable(outcome) ? backoffMs(attempt) : undefined;
+  if (!isRetryableStatus(outcome.status)) return undefined;
+  return parseRetryAfter(outcome.headers['retry-after']) ?? backoffMs(attempt);
+}
+
+// Callers see the status alone: an upstream's error text is full of what they must not. The answer itself travels for
+// the reference client, whose upstream is the provider.
+function describeRefusal(answer: Exchange): GatehouseError {
+  const retryAfter = answer.headers['retry-after'];
+  const waitMs = parseRetryAfter(retryAfter);
+  return new GatehouseError('upstream_failed', {
+    detail: `The upstream answered with status ${answer.status}.`,
+    reason: `status_${answer.status}`,
+    upstream_status: answer.status,
+    upstream_answer: {
+      status: answer.status,
+      content_type: answer.headers['content-type'],
+      retry_after: retryAfter,
+      body: answer.body,
+    },
+    ...(waitMs !== undefined && { retry_after: Math.ceil(waitMs / 1000) }),
+  });
+}

@@ -1,0 +1,84 @@
+import { Pool } from 'undici';
+import { GatehouseError } from '../core/index.js';
+import type { GuardedUpstream } from './egress.js';
+import { createGuardedConnector } from './egress-connection.js';
+import type { ProtocolDependencies, UpstreamHealth } from './protocol.js';
+
+/** Connections that one origin may hold; more calls wait for one within their own time. */
+const connectionsPerOrigin = 128;
+
+/** The connections to one upstream, and whether it was there when last asked. */
+export class UpstreamOrigin {
+  readonly pool: Pool;
+  /** `host:port`: what events and health call it. */
+  readonly name: string;
+  #reason: string | undefined;
+
+  constructor(
+    upstream: GuardedUpstream,
+    readonly deps: ProtocolDependencies,
+  ) {
+    const { url, policy, tls } = upstream;
+    this.name = `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`;
+    this.pool = new Pool(url.origin, {
+      connect: createGuardedConnector({ policy, tls }),
+      connections: connectionsPerOrigin,
+      // The call's own deadline is the one timer; these two would each be another.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Takes a failure; the first after a success is reported. */
+  markDown(reason: string, tool: string): void {
+    if (this.#reason === undefined) this.deps.report({ kind: 'failed', upstream: this.name, tool, reason });
+    this.#reason = reason;
+  }
+
+  /** Takes a success; the first after a failure is reported. */
+  markUp(tool: string): void {
+    if (this.#reason === undefined) return;
+    this.deps.report({ kind: 'recovered', upstream: this.name, tool, reason: this.#reason });
+    this.#reason = undefined;
+  }
+
+  health(): UpstreamHealth {
+    if (this.#reason === undefined) return { upstream: this.name, state: 'up' };
+    return { upstream: this.name, state: 'down', reason: this.#reason };
+  }
+}
+
+/** The origins of a protocol: one for each combination of origin, policy and TLS, shared by the tools that match. */
+export class UpstreamOrigins {
+  readonly #origins = new Map<string, UpstreamOrigin>();
+
+  constructor(readonly deps: ProtocolDependencies) {}
+
+  get(upstream: GuardedUpstream): UpstreamOrigin {
+    const key = [upstream.url.origin, upstream.policy.key, upstream.tls.key].join('|');
+    const origin = this.#origins.get(key) ?? new UpstreamOrigin(upstream, this.deps);
+    this.#origins.set(key, origin);
+    return origin;
+  }
+
+  /** Closes the origins that are not in use, once their calls are done. */
+  retain(inUse: ReadonlySet<UpstreamOrigin>): void {
+    for (const [key, origin] of this.#origins) {
+      if (inUse.has(origin)) continue;
+      this.#origins.delete(key);
+      // Rejects only for a pool that is closed already, which is what is wanted.
+      origin.pool.close().catch(() => undefined);
+    }
+  }
+
+  health(): readonly UpstreamHealth[] {
+    return [...this.#origins.values()].map((origin) => origin.health());
+  }
+
+  async close(): Promise<void> {
+    const error = new GatehouseError('upstream_failed', { reason: 'closed' });
+    const origins = [...this.#origins.values()];
+    this.#origins.clear();
+    await Promise.all(origins.map((origin) => origin.pool.destroy(error)));
+  }
+}

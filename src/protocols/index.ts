@@ -1,2 +1,0 @@
-export * from './protocol.js';
-export { createProtocols, type ProtocolRegistry } from './registry.js';
