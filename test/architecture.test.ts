@@ -7,6 +7,7 @@ const root = join(import.meta.dirname, '../src');
 /** Who may import whom (docs/architecture.md); a folder may always import itself. */
 const allowed: Record<string, readonly string[]> = {
   core: [],
+  example: [],
   schema: ['core'],
   signing: ['core'],
   manual: ['core', 'schema'],

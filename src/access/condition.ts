@@ -9,7 +9,7 @@ export interface AccessContext {
   /** The caller's address, after trusted proxies. */
   readonly address: string;
   /** The validated arguments; absent before there are any (the manual, and a call's first look). */
-  readonly args?: Arguments;
+  readonly args?: Arguments | undefined;
 }
 
 /** A CEL condition, parsed and type-checked. */

@@ -82,16 +82,3 @@ export interface CredentialVerifier {
   verify(presented: PresentedCredential): CredentialVerdict | Promise<CredentialVerdict>;
   close?(): Promise<void>;
 }
-
-/**
- * Verifies a compact JWS and gives its claims; @fastify/jwt's `verify` stands behind it, handed in by server.ts because
- * only the server knows Fastify. Throws an error with a `code` of fast-jwt's.
- */
-export type JwtVerify = (token: string, options: JwtVerifyOptions) => Record<string, unknown>;
-export interface JwtVerifyOptions {
-  readonly key: string | Buffer;
-  readonly algorithms: readonly string[];
-  readonly issuer: string;
-  readonly audience: string | readonly string[];
-  readonly clock_tolerance_ms: number;
-}

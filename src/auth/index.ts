@@ -10,3 +10,8 @@ export {
 } from './chain.js';
 export * from './config.js';
 export * from './credential.js';
+export type { FetchJson, ProviderRequest } from './fetch-json.js';
+export { KeySets } from './jwks.js';
+export { JwtVerifier, type JwtVerifierOptions, type TrustedIssuer } from './jwt.js';
+export { adaptFastifyJwt, type FastifyJwtOptions, type JwtVerify, type JwtVerifyOptions } from './jwt-verify.js';
+export { createTrustedIssuers, type IssuerParts } from './trusted-issuers.js';

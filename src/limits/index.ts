@@ -1,4 +1,5 @@
 export * from './address.js';
+export * from './blocks.js';
 export * from './config.js';
 export * from './headers.js';
 export * from './limiter.js';

@@ -14,8 +14,8 @@ export interface LimitSet {
 
 /** Who is held to what. Sets are made once and handed out again, so that a request costs a lookup. */
 export interface LimitPlan {
-  /** What a caller's requests other than calls are held to (discovery). */
-  forCaller(caller: string): LimitSet;
+  /** What a caller's manual requests are held to: the caller's rates, counted apart, so that polling costs no calls. */
+  forDiscovery(caller: string): LimitSet;
   /** What a call is held to: the caller's limits and those of the caller and tool together. */
   forCall(caller: string, tool: string): LimitSet;
   /** The budget of failed authentications of an address. */
@@ -52,6 +52,7 @@ export function findUnknownTools(config: LimitsConfig, tools: Iterable<string>):
 }
 
 interface CallerPlan {
+  readonly discovery: LimitSet;
   readonly base: LimitSet;
   readonly byTool: Map<string, LimitSet>;
 }
@@ -66,8 +67,8 @@ class ConfiguredPlan implements LimitPlan {
     this.#ruled = new Map(Object.entries(config.per_tool));
   }
 
-  forCaller(caller: string): LimitSet {
-    return this.#of(caller).base;
+  forDiscovery(caller: string): LimitSet {
+    return this.#of(caller).discovery;
   }
 
   forCall(caller: string, tool: string): LimitSet {
@@ -91,7 +92,12 @@ class ConfiguredPlan implements LimitPlan {
     let plan = this.#callers.get(caller);
     if (!plan) {
       if (this.#callers.size >= maxCachedCallers) this.#callers.clear();
-      plan = { base: toSet(toLimits(this.#config.per_caller, '', 'caller', caller)), byTool: new Map() };
+      const rate = this.#config.per_caller;
+      plan = {
+        discovery: toSet(toLimits(rate, 'discovery_', 'discovery', caller)),
+        base: toSet(toLimits(rate, '', 'caller', caller)),
+        byTool: new Map(),
+      };
       this.#callers.set(caller, plan);
     }
     return plan;

@@ -9,13 +9,11 @@ import {
   toPointer,
 } from '../core/index.js';
 import type { ManualEntry, ToolSettingsConfig } from './config.js';
+import type { LoadedManual } from './load.js';
 
 /** A manual that has been read, with the configuration entry that named it. */
-export interface LoadedManual {
+export interface ConfiguredManual extends LoadedManual {
   readonly entry: ManualEntry;
-  readonly manual: AuthoredManual;
-  /** SHA-256 of the source, hex. */
-  readonly digest: string;
 }
 
 export interface CatalogManual {
@@ -60,7 +58,7 @@ export class Catalog {
  * Builds the catalog. Throws LoadError for a tool name that two manuals share once prefixes are on, for an entry's
  * `tools` that name no tool, and for two manuals of one name.
  */
-export function buildCatalog(manuals: readonly LoadedManual[]): Catalog {
+export function buildCatalog(manuals: readonly ConfiguredManual[]): Catalog {
   const findings: Finding[] = [];
   const owners = new Map<string, string>();
   const tools: Tool[] = [];

@@ -119,8 +119,8 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #catalog: Catalog;
   readonly #options: PublisherOptions;
-  /** A tool's JSON, split where the caller's auth form goes in. */
-  readonly #fragments: readonly (readonly string[])[];
+  /** A tool's JSON, split where the caller's auth form goes in; made all at once, ahead of the first view. */
+  #fragments: readonly (readonly string[])[] | undefined;
   readonly #auth: Readonly<Record<AuthForm, string>>;
   readonly #views = new Map<string, View>();
   #bytes = 0;
@@ -128,11 +128,16 @@ export class Publisher {
   constructor(catalog: Catalog, options: PublisherOptions) {
     this.#catalog = catalog;
     this.#options = options;
-    this.#fragments = catalog.tools.map((tool) => createFragments(tool, options.public_url));
     this.#auth = {
       bearer: JSON.stringify(bearerAuth),
       oauth: JSON.stringify({ ...oauthAuth, token_url: `${options.public_url}/oauth/token` }),
     };
+  }
+
+  /** Does now what the first view would have to wait for. */
+  prepare(): readonly (readonly string[])[] {
+    this.#fragments ??= this.#catalog.tools.map((tool) => createFragments(tool, this.#options.public_url));
+    return this.#fragments;
   }
 
   /** The bytes that all built views hold now. */
@@ -161,7 +166,8 @@ export class Publisher {
   /** A manual of the given tools, in the shape that every official client accepts. */
   assemble(tools: readonly Tool[], form: AuthForm): Buffer {
     const auth = this.#auth[form];
-    const texts = tools.map((tool) => this.#fragments[tool.index]?.join(auth) ?? '');
+    const fragments = this.prepare();
+    const texts = tools.map((tool) => fragments[tool.index]?.join(auth) ?? '');
     const version = JSON.stringify(this.#versionOf(tools));
     return Buffer.from(`{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[${texts.join(',')}]}`);
   }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { CallTemplate, Finding, JsonObject, JsonSchema, PreparedCall } from '../core/index.js';
 import type { VariableSource } from '../variables/index.js';
+import type { McpSettings } from './mcp-config.js';
 
 /** The call template types that may stand upstream of a tool. */
 export const callTemplateTypes = ['http', 'sse', 'streamable_http', 'websocket', 'cli', 'text', 'file', 'mcp'] as const;
@@ -32,7 +33,7 @@ export interface UpstreamSettings {
   readonly allow_unverified_tls_hosts: readonly string[];
   readonly tls: OutboundTlsSettings;
   /** Credentials for the upstream, in the UTCP auth shape; a template's own `auth` wins. */
-  readonly upstream_auth?: JsonObject;
+  readonly upstream_auth?: JsonObject | undefined;
   readonly sandbox: 'required' | 'none';
   /** Whole bytes that an upstream's answer may have. */
   readonly max_response_bytes: number;
@@ -43,9 +44,9 @@ export interface UpstreamSettings {
 }
 
 export interface OutboundTlsSettings {
-  readonly ca_file?: string;
-  readonly cert_file?: string;
-  readonly key_file?: string;
+  readonly ca_file?: string | undefined;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
 }
 
 /** What a protocol tells the event stream about an upstream; never with arguments, credentials or full URLs. */
@@ -67,6 +68,8 @@ export interface UpstreamHealth {
 
 export interface ProtocolDependencies {
   report(report: UpstreamReport): void;
+  /** The configuration's `mcp` section, its lock file absolute; the defaults when absent. */
+  readonly mcp?: McpSettings;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { type CallTemplate, type Finding, LoadError, type PreparedCall, toPointer } from '../core/index.js';
 import { createFileProtocol } from './file.js';
 import { createHttpProtocol } from './http.js';
+import { createMcpProtocol } from './mcp.js';
 import {
   type CallTemplateType,
   callTemplateTypes,
@@ -35,6 +36,7 @@ const factories = {
   http: createHttpProtocol,
   text: createTextProtocol,
   file: createFileProtocol,
+  mcp: createMcpProtocol,
 } satisfies Partial<Record<CallTemplateType, ProtocolFactory>>;
 
 /** Makes one instance of every protocol. */

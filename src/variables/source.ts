@@ -13,8 +13,8 @@ export interface VariableSource {
 
 export interface VariableSettings {
   readonly allowed_prefixes: readonly string[];
-  readonly dotenv_file?: string;
-  readonly secrets_dir?: string;
+  readonly dotenv_file?: string | undefined;
+  readonly secrets_dir?: string | undefined;
   /** Longest value in characters; a longer one is refused. */
   readonly max_length?: number;
 }

@@ -19,14 +19,15 @@ describe('the plan of limits', () => {
       ['per_hour', 1000],
       ['tool_per_minute', 10],
     ]);
-    expect(plan.forCall('alice', 'books.list').limits).toBe(plan.forCaller('alice').limits);
+    expect(plan.forCall('alice', 'books.list').limits.map(({ name }) => name)).toEqual(['per_minute', 'per_hour']);
   });
 
   it('counts a tool for each caller apart, and its caller across all tools', () => {
     const plan = createLimitPlan(config);
     const keys = (caller: string) => plan.forCall(caller, 'books.create').limits.map(({ key }) => key);
     expect(new Set([...keys('alice'), ...keys('bob')]).size).toBe(6);
-    expect(keys('alice').slice(0, 2)).toEqual(plan.forCaller('alice').limits.map(({ key }) => key));
+    expect(keys('alice').slice(0, 2)).toEqual(plan.forCall('alice', 'books.list').limits.map(({ key }) => key));
+    expect(keys('alice')).not.toContain(plan.forDiscovery('alice').limits[0]?.key);
   });
 
   it('gives no caller a key of another, whatever their names', () => {
@@ -39,7 +40,7 @@ describe('the plan of limits', () => {
   it('hands the same set out again, so that a request costs a lookup', () => {
     const plan = createLimitPlan(config);
     expect(plan.forCall('alice', 'books.create')).toBe(plan.forCall('alice', 'books.create'));
-    expect(plan.forCaller('alice')).toBe(plan.forCaller('alice'));
+    expect(plan.forDiscovery('alice')).toBe(plan.forDiscovery('alice'));
   });
 
   it('refuses a limit on a tool that no manual has', () => {
@@ -51,7 +52,7 @@ describe('the plan of limits', () => {
 
   it('takes nothing where the configuration sets no limit', () => {
     const plan = createLimitPlan(limitsSchema.parse({ per_caller: {} }));
-    expect(plan.forCaller('alice')).toEqual({ limits: [], policy: '' });
+    expect(plan.forDiscovery('alice')).toEqual({ limits: [], policy: '' });
   });
 });
 
@@ -90,7 +91,7 @@ describe('the headers', () => {
   it('says a Retry-After that suffices', () => {
     let now = 0;
     const limiter = createMemoryLimiter({ now: () => now });
-    const { limits } = createLimitPlan(limitsSchema.parse({ per_caller: { per_minute: 1 } })).forCaller('alice');
+    const { limits } = createLimitPlan(limitsSchema.parse({ per_caller: { per_minute: 1 } })).forCall('alice', 'a.b');
     limiter.take(limits);
     now = 10_001;
     const refused = limiter.take(limits);

@@ -1,0 +1,29 @@
+import type { AuthFailureReason } from './credential.js';
+import type { SigningAlgorithm } from './token-form.js';
+
+/** A key that fits, or why there is none. */
+export type KeyAnswer =
+  | {
+      /** PEM of a public key, or the bytes of a shared secret. */
+      readonly key: string | Buffer;
+    }
+  | { readonly refused: AuthFailureReason };
+
+/** Where an issuer's verification keys come from. */
+export interface KeySource {
+  /** The key for a token's `kid` (undefined: the token names none) and algorithm. Never throws. */
+  find(keyId: string | undefined, algorithm: SigningAlgorithm): KeyAnswer | Promise<KeyAnswer>;
+}
+
+/** One secret shared with the issuer, whatever the `kid`; good for HS256 alone. */
+export class SharedSecretSource implements KeySource {
+  readonly #answer: KeyAnswer;
+
+  constructor(secret: string) {
+    this.#answer = { key: Buffer.from(secret, 'utf8') };
+  }
+
+  find(_keyId: string | undefined, algorithm: SigningAlgorithm): KeyAnswer {
+    return algorithm === 'HS256' ? this.#answer : { refused: 'token_algorithm' };
+  }
+}

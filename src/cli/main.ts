@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { runCli } from './run.js';
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  out: (text) => void process.stdout.write(`${text}\n`),
+  err: (text) => void process.stderr.write(`${text}\n`),
+  colours: process.stderr.isTTY === true && !process.env.NO_COLOR,
+  environment: process.env,
+  cwd: process.cwd(),
+});

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { LoadError } from '../core/index.js';
+import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
+import { explainCommand } from './explain.js';
+import { manualCommand } from './manual.js';
+import { serveCommand } from './serve.js';
+import { renderFindings, renderFindingsJson } from './terminal.js';
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [serveCommand, manualCommand, explainCommand];
+
+/** Runs one command line and gives its exit code: 0 good, 1 findings, 2 wrong usage or unreadable input. */
+export async function runCli(args: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    io.out(describeCommands());
+    return name === undefined ? exitCodes.usage : exitCodes.good;
+  }
+  if (name === '--version' || name === '-v') {
+    io.out(readVersion());
+    return exitCodes.good;
+  }
+  const command = commands.find((candidate) => candidate.name === name);
+  if (!command) {
+    io.err(`gatehouse: there is no command ${name}\n\n${describeCommands()}`);
+    return exitCodes.usage;
+  }
+  return runCommand(command, rest, io);
+}
+
+async function runCommand(command: Command, args: readonly string[], io: Io): Promise<number> {
+  try {
+    const input = parseCommand(command, args);
+    if (input.values.help === true) {
+      io.out(describeCommand(command));
+      return exitCodes.good;
+    }
+    return await command.run(input, io);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.err(`gatehouse ${command.name}: ${error.message}\n\n${describeCommand(command)}`);
+      return exitCodes.usage;
+    }
+    if (error instanceof LoadError) {
+      if (args.includes('--json')) io.out(renderFindingsJson(error.findings));
+      else io.err(renderFindings(io, error.findings));
+      return exitCodes.usage;
+    }
+    throw error;
+  }
+}
+
+function describeCommands(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return [
+    'Usage: gatehouse COMMAND [options]',
+    '',
+    'A secure UTCP manual server: each caller sees and calls only what is theirs.',
+    '',
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    'gatehouse COMMAND --help says more. Exit codes: 0 good, 1 findings, 2 wrong usage or unreadable input.',
+  ].join('\n');
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return isManifest ? String(manifest.version) : 'unknown';
+}

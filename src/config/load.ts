@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Policy } from '../access/index.js';
+import { type Finding, LoadError, toPointer } from '../core/index.js';
+import { findUnknownTools } from '../limits/index.js';
+import {
+  buildCatalog,
+  type Catalog,
+  type ConfiguredManual,
+  loadManual,
+  parseDocument,
+  type SourceDocument,
+} from '../manual/index.js';
+import { SecureVariableLoader, type VariableSource } from '../variables/index.js';
+import { knownKeys } from './keys.js';
+import { describeIssues } from './problem.js';
+import { configSchema, type GatehouseConfig } from './schema.js';
+
+/** A configuration that has been read, with its manuals, and checked as far as it can be without starting anything. */
+export interface LoadedConfig {
+  /** Absolute path. */
+  readonly file: string;
+  /** Relative paths of the configuration resolve against it. */
+  readonly base_dir: string;
+  readonly config: GatehouseConfig;
+  readonly catalog: Catalog;
+  readonly policy: Policy;
+  readonly variables: VariableSource;
+  readonly manuals: readonly ConfiguredManual[];
+  /** Warnings and remarks; what is wrong was thrown. */
+  readonly notices: readonly Finding[];
+  /** SHA-256, hex, of the configuration as parsed. */
+  readonly config_digest: string;
+  readonly policy_digest: string;
+  /** The line of a JSON pointer in the configuration file. */
+  lineOf(pointer: string): number | undefined;
+}
+
+/** What a command makes of a parsed configuration before it is used. */
+export interface PreparedConfig {
+  readonly config: GatehouseConfig;
+  /** Where variables come from ahead of files. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface LoadOptions {
+  /** The command line's and the environment's overrides; the configuration and the process's environment when absent. */
+  readonly prepare?: (config: GatehouseConfig) => PreparedConfig | Promise<PreparedConfig>;
+}
+
+/**
+ * Reads `gatehouse.yaml` and all that it names. Throws LoadError with every finding (file, line, pointer, problem,
+ * mend), so that all are mended in one go.
+ */
+export async function loadConfig(file: string, options: LoadOptions = {}): Promise<LoadedConfig> {
+  const document = await readConfigDocument(file);
+  const base_dir = dirname(resolve(file));
+  const parsed = parseConfig(document);
+  const prepared = (await options.prepare?.(parsed)) ?? { config: parsed, environment: process.env };
+  const config = resolvePaths(prepared.config, base_dir);
+  const variables = new SecureVariableLoader(config.variables, prepared.environment);
+  const notices: Finding[] = [];
+  return atLines(document, async () => {
+    const manuals = await loadManuals(config, base_dir, notices);
+    const catalog = buildCatalog(manuals);
+    const policy = Policy.compile(config.policy, catalog.tools, notices);
+    const strays = [
+      ...findUnknownRoles(config),
+      ...findUnknownTools(
+        config.limits,
+        catalog.tools.map(({ id }) => id),
+      ),
+    ];
+    if (strays.length > 0) throw new LoadError(strays);
+    return {
+      file: resolve(file),
+      base_dir,
+      config,
+      catalog,
+      policy,
+      variables,
+      manuals,
+      notices: notices.map((notice) => placeFinding(notice, document)),
+      config_digest: digest(document.value),
+      policy_digest: digest({ policy: config.policy, callers: config.callers }),
+      lineOf: (pointer) => document.lineOf(pointer),
+    };
+  });
+}
+
+/** Parses a configuration's value. Throws LoadError. */
+export function parseConfig(document: SourceDocument): GatehouseConfig {
+  const parsed = configSchema.safeParse(document.value ?? {});
+  if (parsed.success) return parsed.data;
+  const findings = describeIssues(parsed.error.issues, (path) => knownKeys(configSchema, path));
+  throw new LoadError(findings.map((finding) => placeFinding(finding, document)));
+}
+
+async function readConfigDocument(file: string): Promise<SourceDocument> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    throw LoadError.of({
+      rule: 'config-unreadable',
+      file,
+      pointer: '',
+      message: missing ? 'There is no such configuration file.' : 'The configuration file cannot be read.',
+      mend: missing ? 'Run gatehouse init, or name one with --config or GATEHOUSE_CONFIG.' : 'Make it readable.',
+    });
+  }
+  return parseDocument(text, file);
+}
+
+async function loadManuals(config: GatehouseConfig, base_dir: string, notices: Finding[]): Promise<ConfiguredManual[]> {
+  const findings: Finding[] = [];
+  const loaded: ConfiguredManual[] = [];
+  for (const entry of config.manuals) {
+    try {
+      const manual = await loadManual(entry, base_dir);
+      notices.push(...manual.notices);
+      loaded.push({ ...manual, entry });
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+      findings.push(...error.findings);
+    }
+  }
+  if (findings.length > 0) throw new LoadError(findings);
+  return loaded;
+}
+
+function findUnknownRoles(config: GatehouseConfig): Finding[] {
+  return config.callers.flatMap((caller, position) =>
+    caller.roles.flatMap((role, index) =>
+      Object.hasOwn(config.policy.roles, role)
+        ? []
+        : [
+            {
+              rule: 'role-unknown',
+              severity: 'error' as const,
+              pointer: toPointer('callers', position, 'roles', index),
+              message: `Caller ${caller.id} has the role ${role}, which the policy does not define.`,
+              mend: `Define it under policy.roles, or use one of ${Object.keys(config.policy.roles).join(', ') || 'none so far'}.`,
+            },
+          ],
+    ),
+  );
+}
+
+function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfig {
+  const { variables, server, security_log } = config;
+  const absolute = (path: string) => resolve(base_dir, path);
+  return {
+    ...config,
+    variables: {
+      ...variables,
+      ...(variables.dotenv_file !== undefined && { dotenv_file: absolute(variables.dotenv_file) }),
+      ...(variables.secrets_dir !== undefined && { secrets_dir: absolute(variables.secrets_dir) }),
+    },
+    server: {
+      ...server,
+      ...(server.tls && {
+        tls: {
+          ...server.tls,
+          cert_file: absolute(server.tls.cert_file),
+          key_file: absolute(server.tls.key_file),
+          ...(server.tls.client_ca_file !== undefined && { client_ca_file: absolute(server.tls.client_ca_file) }),
+        },
+      }),
+    },
+    security_log: {
+      ...security_log,
+      ...(security_log.file !== undefined && { file: absolute(security_log.file) }),
+    },
+  };
+}
+
+/** Findings about the configuration itself carry its file and line; those about a manual have their own. */
+function placeFinding(finding: Finding, document: SourceDocument): Finding {
+  if (finding.file !== undefined) return finding;
+  return { ...finding, file: document.file, line: document.lineOf(finding.pointer) };
+}
+
+async function atLines<Value>(document: SourceDocument, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    throw new LoadError(error.findings.map((finding) => placeFinding(finding, document)));
+  }
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}

@@ -1,0 +1,15 @@
+export { buildCatalog, Catalog, type CatalogManual, type ConfiguredManual } from './catalog.js';
+export { type ManualEntry, manualEntrySchema, type ToolSettingsConfig } from './config.js';
+export { parseDocument, type SourceDocument } from './document.js';
+export { type ArgumentForm, chooseForm, publishedTemplates, wrapInputs } from './form.js';
+export { type LoadedManual, loadManual, type ManualIo } from './load.js';
+export {
+  type AuthForm,
+  type ContentCoding,
+  Publisher,
+  type PublisherOptions,
+  type Representation,
+  utcpVersion,
+  View,
+  type Visibility,
+} from './publish.js';

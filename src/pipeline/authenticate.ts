@@ -1,0 +1,64 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type AuthFailureReason, type AuthVerdict, readCredential } from '../auth/index.js';
+import { GatehouseError } from '../core/index.js';
+import { toRetryAfter } from '../limits/index.js';
+import { readCertificate } from './certificate.js';
+import type { Gate } from './gate.js';
+
+type Done = (error?: Error) => void;
+
+/**
+ * Who is calling. A credential that was verified before is answered for without a promise. A bad one is counted
+ * against its address; over that budget the answer is 429, while a good credential from the same address still passes,
+ * so that nobody can lock a neighbour behind the same gateway out.
+ */
+export function createAuthenticate(gate: Gate) {
+  return function authenticate(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
+    const { exchange } = request;
+    if (gate.draining) return done(new GatehouseError('draining', { retry_after: 1 }));
+    // Under `on_failure: refuse`, nothing is done that could not be recorded.
+    if (!gate.sink.accepting) return done(new GatehouseError('overloaded', { reason: 'log_failing', retry_after: 1 }));
+    const certificate = readCertificate(request.raw.socket);
+    const presented = readCredential(request.raw.rawHeaders, exchange.address, certificate);
+    const verdict = exchange.generation.authenticator.authenticate(presented);
+    if (!(verdict instanceof Promise)) return settle(gate, request, verdict, done);
+    verdict.then((late) => settle(gate, request, late, done), done);
+  };
+}
+
+function settle(gate: Gate, request: FastifyRequest, verdict: AuthVerdict, done: Done): void {
+  const { exchange } = request;
+  if (verdict.kind === 'rejected') {
+    refuse(gate, request, verdict.reason, verdict.claimed).then(done, done);
+    return;
+  }
+  exchange.principal = verdict.principal;
+  exchange.verified_freshly = verdict.fresh;
+  if (gate.blocks.isBlocked(verdict.principal.id, exchange.now_ms)) {
+    return done(new GatehouseError('caller_blocked', { detail: 'This caller is blocked for now.' }));
+  }
+  done();
+}
+
+async function refuse(
+  gate: Gate,
+  request: FastifyRequest,
+  reason: AuthFailureReason,
+  claimed: string | undefined,
+): Promise<GatehouseError> {
+  const { exchange } = request;
+  exchange.claimed = claimed;
+  const { limits } = exchange.generation.limits.forAddress(exchange.address);
+  if (limits.length > 0 && reason !== 'missing_credential') {
+    const decision = await gate.addressLimiter.take(limits);
+    if (!decision.allowed) {
+      exchange.limit = decision.limit.name;
+      return new GatehouseError('rate_limited', {
+        detail: 'Too many failed authentications from this address.',
+        reason: 'too_many_failures',
+        retry_after: toRetryAfter(decision),
+      });
+    }
+  }
+  return new GatehouseError(reason === 'missing_credential' ? 'unauthenticated' : 'invalid_token', { reason });
+}

@@ -1,0 +1,57 @@
+import type { PermissionSet } from '../access/index.js';
+import { type Arguments, CallScope, type GatehouseError, type Principal, type Tool } from '../core/index.js';
+import type { Generation } from './generation.js';
+import type { ToolRuntime } from './tool-runtime.js';
+
+/** What a request asks for, which decides the event that it leaves. */
+export type ExchangeKind = 'manual' | 'call' | 'token' | 'public';
+
+/** One request's way through the pipeline: each stage writes what it found, `record` reads it once at the end. */
+export class Exchange {
+  readonly started_ms = performance.now();
+  readonly now_ms = Date.now();
+  kind: ExchangeKind = 'public';
+  principal: Principal | undefined;
+  permissions: PermissionSet | undefined;
+  tool: Tool | undefined;
+  runtime: ToolRuntime | undefined;
+  /** `manual.tool` as asked for, known or not; the event's `tool`. */
+  asked_for: string | undefined;
+  /** The manual asked for by name. */
+  manual: string | undefined;
+  honeypot = false;
+  args: Arguments | undefined;
+  scope: CallScope | undefined;
+  error: GatehouseError | undefined;
+  /** Name of the limit that refused. */
+  limit: string | undefined;
+  /** A fresh verification, which leaves an `auth.success`. */
+  verified_freshly = false;
+  /** Of a served manual. */
+  tools_listed = 0;
+  /** Who a refused credential claimed to be. */
+  claimed: string | undefined;
+  recorded = false;
+  /** Called once when the exchange is recorded: releases what was held for it. */
+  release: (() => void) | undefined;
+
+  constructor(
+    readonly generation: Generation,
+    readonly request_id: string,
+    readonly address: string,
+    readonly traceparent: string | undefined,
+    readonly tracestate: string | undefined,
+  ) {}
+
+  /** Makes the scope that carries the call into its protocol. */
+  openScope(timeout_ms: number): CallScope {
+    this.scope = new CallScope(
+      this.request_id,
+      timeout_ms,
+      this.principal?.id ?? '',
+      this.traceparent,
+      this.tracestate,
+    );
+    return this.scope;
+  }
+}

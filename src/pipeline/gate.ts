@@ -1,0 +1,19 @@
+import type { EventSink } from '../events/index.js';
+import type { BlockList, Limiter } from '../limits/index.js';
+import type { Exchange } from './exchange.js';
+import type { Generation } from './generation.js';
+
+/** What the stages share that outlives a configuration. */
+export interface Gate {
+  /** The generation in force now. */
+  generation: Generation;
+  readonly limiter: Limiter;
+  /** Failed authentications by address: a store that refuses when full rather than forgets. */
+  readonly addressLimiter: Limiter;
+  readonly sink: EventSink;
+  readonly blocks: BlockList;
+  /** True once the server is told to stop: nothing new is begun. */
+  draining: boolean;
+  /** Told of each finished exchange, after its event: metrics and anomalies. */
+  observe?(exchange: Exchange, status: number, duration_ms: number): void;
+}

@@ -1,0 +1,91 @@
+import {
+  type Arguments,
+  GatehouseError,
+  type InputError,
+  type Json,
+  type JsonSchema,
+  type PreparedCall,
+  type Tool,
+} from '../core/index.js';
+import { type ArgumentForm, chooseForm } from '../manual/index.js';
+import type { SchemaCompiler, Validator } from '../schema/index.js';
+import { type Coercion, coerceQuery, createCoercions } from './query.js';
+
+/** A tool as the pipeline needs it: its upstream bound, its form chosen, its schemas compiled when first used. */
+export class ToolRuntime {
+  readonly form: ArgumentForm;
+  readonly #compiler: SchemaCompiler;
+  readonly #sanitize: ((args: Arguments) => Arguments) | undefined;
+  readonly #outputs: JsonSchema | undefined;
+  #inputValidator: Validator | undefined;
+  #outputValidator: Validator | undefined;
+  #coercions: ReadonlyMap<string, Coercion> | undefined;
+
+  constructor(
+    readonly tool: Tool,
+    /** Undefined for a `direct` tool: it is called at its provider, not here. */
+    readonly prepared: PreparedCall | undefined,
+    compiler: SchemaCompiler,
+    sanitize: ((args: Arguments) => Arguments) | undefined,
+  ) {
+    this.form = chooseForm(tool);
+    this.#compiler = compiler;
+    this.#sanitize = sanitize;
+    this.#outputs = tool.settings.validate_outputs && says(tool.outputs) ? tool.outputs : undefined;
+  }
+
+  /** Whether answers are checked; where they are not, an upstream's bytes pass without being parsed. */
+  get checks_outputs(): boolean {
+    return this.#outputs !== undefined;
+  }
+
+  /** The sanitized arguments. Throws GatehouseError `invalid_input` with every pointer that does not fit. */
+  validate(args: Arguments): Arguments {
+    const clean = this.#sanitize ? this.#sanitize(args) : args;
+    this.#inputValidator ??= this.#compiler.compile(this.tool.inputs);
+    const errors = this.#inputValidator(clean);
+    if (errors) throw invalidInput(errors);
+    return clean;
+  }
+
+  /** Throws GatehouseError `upstream_invalid` when the answer is outside the tool's outputs schema. */
+  validateOutput(body: Buffer): void {
+    if (!this.#outputs) return;
+    this.#outputValidator ??= this.#compiler.compile(this.#outputs);
+    let answer: unknown;
+    try {
+      answer = JSON.parse(body.toString('utf8'));
+    } catch (cause) {
+      throw new GatehouseError('upstream_invalid', {
+        detail: 'The upstream answered something that is not JSON.',
+        cause,
+      });
+    }
+    if (this.#outputValidator(answer)) {
+      throw new GatehouseError('upstream_invalid', {
+        detail: "The upstream answered outside the tool's outputs schema.",
+      });
+    }
+  }
+
+  /** Arguments of a query string, coerced by the inputs schema: a query has no types of its own. */
+  parseQuery(query: string): Record<string, Json> {
+    this.#coercions ??= createCoercions(this.tool.inputs);
+    return coerceQuery(query, this.#coercions);
+  }
+}
+
+/** A 400 that names every argument that does not fit. */
+export function invalidInput(errors: readonly InputError[]): GatehouseError {
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  const detail = first
+    ? `${first.pointer || 'The arguments object'} ${first.message}${more}.`
+    : 'The arguments do not fit.';
+  return new GatehouseError('invalid_input', { detail, errors });
+}
+
+function says(schema: JsonSchema | undefined): boolean {
+  if (!schema) return false;
+  return Object.keys(schema).some((keyword) => !['description', 'title', '$schema', 'examples'].includes(keyword));
+}

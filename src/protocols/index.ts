@@ -1,0 +1,2 @@
+export * from './protocol.js';
+export { createProtocols, type ProtocolRegistry } from './registry.js';

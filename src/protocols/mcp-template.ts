@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import type { CallTemplate, JsonObject } from '../core/index.js';
+
+const text = z.string().min(1);
+const optional = z.exactOptional;
+const seconds = z.number().positive().max(86_400);
+
+const positive = z.int().positive();
+const limitsSchema = z.strictObject({
+  memory_bytes: optional(positive),
+  processes: optional(positive),
+  open_files: optional(positive),
+  file_bytes: optional(positive),
+  tmp_bytes: optional(positive),
+});
+
+// One object rather than a union: its errors name the key that is wrong instead of listing every variant.
+const serverFields = z.strictObject({
+  transport: optional(z.enum(['stdio', 'http', 'streamable_http', 'streamable-http'])),
+  command: optional(text),
+  args: optional(z.array(z.string())),
+  env: optional(z.record(z.string().regex(/^[A-Za-z_]\w*$/), z.string())),
+  cwd: optional(text),
+  read_only_paths: optional(z.array(text)),
+  writable_paths: optional(z.array(text)),
+  network: optional(z.enum(['none', 'host'])),
+  limits: optional(limitsSchema),
+  url: optional(text),
+  headers: optional(z.record(z.string(), z.string())),
+  timeout: optional(seconds),
+  verify_ssl: optional(z.boolean()),
+  // UTCP 1.x carries these two; a response's own timeout bounds the stream, and a session is always ended.
+  sse_read_timeout: optional(seconds),
+  terminate_on_close: optional(z.boolean()),
+});
+
+const processKeys = ['args', 'env', 'cwd', 'read_only_paths', 'writable_paths', 'network', 'limits'] as const;
+const remoteKeys = ['headers', 'verify_ssl', 'sse_read_timeout', 'terminate_on_close'] as const;
+
+/**
+ * How one MCP server is reached: a `command` that is run here, or the `url` of a streamable HTTP endpoint. `timeout` is
+ * in seconds (the guide's MCP section; UTCP 1.x `mcpServers`).
+ */
+export const mcpServerSchema = serverFields.superRefine((server, context) => {
+  const runs = server.command !== undefined;
+  if (runs === (server.url !== undefined)) {
+    context.addIssue({ code: 'custom', message: 'either command or url must be given, and not both' });
+    return;
+  }
+  if (server.transport !== undefined && (server.transport === 'stdio') !== runs) {
+    context.addIssue({ code: 'custom', path: ['transport'], message: 'does not fit command or url' });
+  }
+  for (const key of runs ? remoteKeys : processKeys) {
+    if (server[key] === undefined) continue;
+    context.addIssue({ code: 'custom', path: [key], message: `does not go with ${runs ? 'command' : 'url'}` });
+  }
+});
+export type McpServerConfig = z.infer<typeof mcpServerSchema>;
+
+const serversSchema = z.strictObject({ mcpServers: z.record(z.string().regex(/^[\w.-]+$/), mcpServerSchema) });
+
+/** The `mcp` key of a manual entry with `source: mcp`: the guide's shape, UTCP 1.x's, or a `url` alone. */
+export const mcpSourceSchema = z
+  .strictObject({
+    server_config: optional(mcpServerSchema),
+    config: optional(serversSchema),
+    url: optional(text),
+    headers: optional(z.record(z.string(), z.string())),
+  })
+  .superRefine((source, context) => {
+    const given = [source.server_config, source.config, source.url].filter((way) => way !== undefined);
+    if (given.length !== 1) {
+      context.addIssue({ code: 'custom', message: 'exactly one of server_config, config and url must be given' });
+    }
+    if (source.headers !== undefined && source.url === undefined) {
+      context.addIssue({ code: 'custom', path: ['headers'], message: 'goes with url alone' });
+    }
+  });
+export type McpSource = z.infer<typeof mcpSourceSchema>;
+
+/** What a server is called where a template or a source gives it no name. */
+export const defaultServerName = 'default';
+
+/** The servers that a source names, by name. */
+export function listSourceServers(source: McpSource): readonly (readonly [string, McpServerConfig])[] {
+  if (source.config) return Object.entries(source.config.mcpServers);
+  if (source.server_config) return [[defaultServerName, source.server_config]];
+  const headers = source.headers && { headers: source.headers };
+  return source.url === undefined ? [] : [[defaultServerName, { url: source.url, ...headers }]];
+}
+
+/** The authored template: the guide's `server_config`, or UTCP 1.x's `config.mcpServers`. */
+export const mcpTemplateSchema = z
+  .strictObject({
+    name: optional(z.string()),
+    call_template_type: z.literal('mcp'),
+    /** The tool's name on the MCP server; the UTCP tool's own name when absent. */
+    tool_name: optional(text),
+    server_config: optional(mcpServerSchema),
+    config: optional(serversSchema),
+    /** Which of several `mcpServers` has the tool. */
+    server_name: optional(text),
+    /** SHA-256 of the tool's definition, in hexadecimal: another definition is quarantined. */
+    definition_digest: optional(z.string().regex(/^[0-9a-f]{64}$/)),
+    timeout: optional(seconds),
+  })
+  .superRefine((template, context) => {
+    if ((template.server_config === undefined) === (template.config === undefined)) {
+      context.addIssue({ code: 'custom', message: 'either server_config or config must be given, and not both' });
+      return;
+    }
+    const names = Object.keys(template.config?.mcpServers ?? {});
+    if (
+      template.config &&
+      (template.server_name === undefined ? names.length !== 1 : !names.includes(template.server_name))
+    ) {
+      context.addIssue({ code: 'custom', path: ['server_name'], message: `must be one of ${names.join(', ')}` });
+    }
+  });
+export type McpTemplate = z.infer<typeof mcpTemplateSchema>;
+
+/** The template's server, and the name under which its definitions are pinned. */
+export function selectServer(template: McpTemplate): { readonly name: string; readonly server: McpServerConfig } {
+  const entries = Object.entries(template.config?.mcpServers ?? {});
+  const [name, server] = entries.find(([key]) => key === template.server_name) ?? entries[0] ?? [];
+  if (name !== undefined && server !== undefined) return { name, server };
+  return { name: defaultServerName, server: template.server_config ?? {} };
+}
+
+/** The template of one listed tool, in the shape in which its server was configured. */
+export function toListedTemplate(
+  toolName: string,
+  serverName: string,
+  server: McpServerConfig,
+  digest: string,
+): CallTemplate {
+  const common = { call_template_type: 'mcp', tool_name: toolName, definition_digest: digest };
+  const authored: JsonObject = server;
+  return serverName === defaultServerName
+    ? { ...common, server_config: authored }
+    : { ...common, config: { mcpServers: { [serverName]: authored } } };
+}

@@ -1,0 +1,99 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Policy } from '../access/index.js';
+import { GatehouseError } from '../core/index.js';
+import type { ContentCoding, Representation, View } from '../manual/index.js';
+import {
+  authorizeDiscovery,
+  createAuthenticate,
+  createLimit,
+  type Exchange,
+  type Gate,
+  readParams,
+  requirePrincipal,
+} from '../pipeline/index.js';
+
+/** `GET /utcp` and `GET /utcp/:manual`: this caller's view, as bytes that were built once for all with its rights. */
+export function registerManualRoutes(app: FastifyInstance, gate: Gate): void {
+  const onRequest = [markManual, createAuthenticate(gate), authorizeDiscovery, createLimit(gate, 'discovery')];
+  app.get('/utcp', { onRequest }, serveManual);
+  app.get('/utcp/:manual', { onRequest }, serveManual);
+}
+
+function markManual(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  request.exchange.kind = 'manual';
+  request.exchange.manual = readParams(request).manual || undefined;
+  done();
+}
+
+function serveManual(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+  const { exchange } = request;
+  const view = findView(exchange);
+  exchange.tools_listed = view.tools;
+  const representation = view.encode(chooseCoding(request.headers['accept-encoding']));
+  if (representation instanceof Promise) return representation.then((late) => send(request, reply, late));
+  return send(request, reply, representation);
+}
+
+/** The view that the exchange's caller has. Throws GatehouseError `not_found` for a manual that shows it nothing. */
+export function findView(exchange: Exchange): View {
+  const { permissions, generation } = exchange;
+  if (!permissions) throw new GatehouseError('internal', { internal: 'a manual was asked for ahead of authorize' });
+  const form = requirePrincipal(exchange).source === 'oauth' ? 'oauth' : 'bearer';
+  const visibility = {
+    key: permissions.key,
+    isVisible: (tool: { index: number }) => Policy.isVisible(permissions, tool),
+  };
+  const view = generation.publisher.view(visibility, form, exchange.manual);
+  if (!view) throw new GatehouseError('not_found');
+  return view;
+}
+
+function send(request: FastifyRequest, reply: FastifyReply, representation: Representation): FastifyReply {
+  const { bytes, headers, etag } = representation;
+  const condition = request.headers['if-none-match'];
+  if (condition !== undefined && matchesEtag(condition, etag)) {
+    reply
+      .code(304)
+      .header('etag', etag)
+      .header('cache-control', 'private')
+      .header('vary', headers.vary ?? '');
+    return reply.send();
+  }
+  return reply.headers(headers).send(bytes);
+}
+
+/** If-None-Match (RFC 9110 section 13.1.2): weak comparison, since a gateway that compresses weakens our validator. */
+export function matchesEtag(condition: string, etag: string): boolean {
+  if (condition === etag || condition === '*') return true;
+  return condition.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag);
+}
+
+const codings = new Map<string, ContentCoding>();
+
+/** The coding that Accept-Encoding (RFC 9110 section 12.5.3) asks for; identity unless gzip or br is named. */
+export function chooseCoding(accepted: string | undefined): ContentCoding {
+  if (accepted === undefined) return 'identity';
+  const known = codings.get(accepted);
+  if (known) return known;
+  const chosen = parseAcceptEncoding(accepted);
+  // Clients send a handful of different values; a sender of many must not grow this.
+  if (codings.size < 256) codings.set(accepted, chosen);
+  return chosen;
+}
+
+function parseAcceptEncoding(accepted: string): ContentCoding {
+  const weights = new Map(
+    accepted.split(',').map((part) => {
+      const [name = '', ...parameters] = part.trim().toLowerCase().split(';');
+      const quality = parameters.map((parameter) => /^\s*q=([\d.]+)\s*$/.exec(parameter)?.[1]).find(Boolean);
+      return [name.trim(), quality === undefined ? 1 : Number(quality)];
+    }),
+  );
+  const weigh = (name: string) => weights.get(name) ?? weights.get('*') ?? 0;
+  const identity = weights.get('identity') ?? 0;
+  // Brotli only where it is named: a client that says `*` may still break on it.
+  const brotli = weights.get('br') ?? 0;
+  const gzip = weigh('gzip');
+  if (brotli > 0 && brotli >= gzip && brotli >= identity) return 'br';
+  return gzip > 0 && gzip >= identity ? 'gzip' : 'identity';
+}
