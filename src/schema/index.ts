@@ -1,3 +1,3 @@
 export { createSchemaCompiler, type SchemaCompiler, type Validator } from './compiler.js';
-export { maxDepth } from './measure.js';
+export { countValues, maxDepth } from './measure.js';
 export { compilePattern, type Pattern } from './pattern.js';
