@@ -2,10 +2,8 @@ export { type AccessContext, type Condition, compileCondition } from './conditio
 export { type PolicyConfig, policySchema, type RoleConfig } from './config.js';
 export { type Explanation, explainDecision, type RoleExplanation } from './explain.js';
 export {
-  callScope,
   type Decision,
   type DecisionReason,
-  discoverScope,
   type PermissionSet,
   Policy,
   type PolicyTool,

@@ -1,13 +1,17 @@
-import { type Finding, LoadError, type Principal, type Tool, toPointer } from '../core/index.js';
+import {
+  callScope,
+  discoverScope,
+  type Finding,
+  LoadError,
+  type Principal,
+  type Tool,
+  toPointer,
+} from '../core/index.js';
 import { type AccessContext, type Condition, compileCondition } from './condition.js';
 import type { PolicyConfig, RoleConfig } from './config.js';
 import { compilePatterns } from './pattern.js';
 
 export type Verdict = 'hidden' | 'visible' | 'callable';
-
-/** The scope to discover tools, and the one to call them; they only ever narrow what the roles grant. */
-export const discoverScope = 'tools:read';
-export const callScope = 'tools:execute';
 
 export type DecisionReason =
   | 'granted'

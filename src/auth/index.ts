@@ -11,7 +11,10 @@ export {
 export * from './config.js';
 export * from './credential.js';
 export type { FetchJson, ProviderRequest } from './fetch-json.js';
+export { type TokenAnswer, TokenIssuer, type TokenIssuerOptions, type TokenRequest } from './issuer.js';
 export { KeySets } from './jwks.js';
 export { JwtVerifier, type JwtVerifierOptions, type TrustedIssuer } from './jwt.js';
 export { adaptFastifyJwt, type FastifyJwtOptions, type JwtVerify, type JwtVerifyOptions } from './jwt-verify.js';
+export { type KeyFileProblem, KeyRing, type KeyRingOptions } from './key-ring.js';
+export { describeAuthorizationServer, describeResource, type MetadataParts, renderChallenge } from './metadata.js';
 export { createTrustedIssuers, type IssuerParts } from './trusted-issuers.js';

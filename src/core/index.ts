@@ -3,4 +3,5 @@ export * from './errors.js';
 export * from './finding.js';
 export * from './json.js';
 export * from './principal.js';
+export * from './scope.js';
 export * from './tool.js';

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Decision, discoverScope } from '../access/index.js';
-import { GatehouseError, type Principal } from '../core/index.js';
+import type { Decision } from '../access/index.js';
+import { discoverScope, GatehouseError, type Principal } from '../core/index.js';
 import type { Exchange } from './exchange.js';
 
 type Done = (error?: Error) => void;
