@@ -39,8 +39,8 @@ export class Discovery {
     if (answer.status === 304 && known) return known.manual;
     if (answer.status !== 200) throw fromProblem(readProblem(asUpstreamAnswer(answer)));
     const manual = parseManual(answer.body.toString('utf8'));
-    await this.#options.guard.check(manual, answer.header(manualSignatureHeader) ?? (await this.#fetchSignature(url)));
-    this.#remember(url.href, answer.header('etag'), manual);
+    await this.#options.guard.check(manual, await this.#signatureOf(answer, url));
+    this.#remember(url.href, answer.headers.etag, manual);
     return manual;
   }
 
@@ -61,8 +61,7 @@ export class Discovery {
 
   async #get(url: URL, headers: Readonly<Record<string, string>>): Promise<HttpAnswer> {
     const { fetcher, authorizer, timeout_ms, retries, max_wait_ms } = this.#options;
-    const send = async () =>
-      fetcher.fetch(url, { method: 'GET', headers: { ...headers, ...(await authorizer.header()) } });
+    const send = async () => fetcher.get(url, { ...headers, ...(await authorizer.header()) });
     return retry({ retries, max_wait_ms, deadline: Date.now() + timeout_ms }, async () => {
       let answer = await send();
       if (answer.status === 401 && authorizer.renew()) answer = await send();
@@ -72,7 +71,9 @@ export class Discovery {
   }
 
   // A static manual has no response header of its own; its signature lies beside it.
-  async #fetchSignature(url: URL): Promise<string | undefined> {
+  async #signatureOf(manual: HttpAnswer, url: URL): Promise<string | undefined> {
+    const header = manual.headers[manualSignatureHeader];
+    if (header !== undefined) return String(header);
     if (!url.pathname.endsWith('.json')) return undefined;
     const beside = new URL(url);
     beside.pathname += '.sig';
@@ -85,7 +86,7 @@ export class Discovery {
 
 /** The provider's published signing keys (RFC 7517). Throws ToolError. */
 export async function fetchKeys({ keysUrl }: Provider, fetcher: HttpFetcher): Promise<readonly PublicKey[]> {
-  const answer = await fetcher.fetch(keysUrl, { method: 'GET', headers: {} });
+  const answer = await fetcher.get(keysUrl, {});
   if (answer.status !== 200) throw fromProblem(readProblem(asUpstreamAnswer(answer)));
   try {
     return readPublicKeys(JSON.parse(answer.body.toString('utf8')));

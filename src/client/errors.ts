@@ -1,4 +1,4 @@
-import { type ErrorCode, GatehouseError, type InputError, LoadError } from '../core/index.js';
+import { GatehouseError, type InputError, LoadError } from '../core/index.js';
 import { describeProblem, type Problem, readProblem } from './problem.js';
 
 /** What every error of the client tells beside its message. */
@@ -101,10 +101,16 @@ export class InvalidManualError extends ToolError {
 
 type ToolErrorClass = new (message: string, details: ToolErrorDetails) => ToolError;
 
-const classesByCode: ReadonlyMap<string, ToolErrorClass> = new Map<ErrorCode, ToolErrorClass>([
+// RFC 6749 section 5.2.
+const oauthRefusals = ['unauthorized_client', 'invalid_grant', 'invalid_scope', 'unsupported_grant_type'].map(
+  (code): [string, ToolErrorClass] => [code, AuthenticationError],
+);
+
+const classesByCode: ReadonlyMap<string, ToolErrorClass> = new Map<string, ToolErrorClass>([
   ['unauthenticated', AuthenticationError],
   ['invalid_token', AuthenticationError],
   ['invalid_client', AuthenticationError],
+  ...oauthRefusals,
   ['insufficient_scope', PermissionError],
   ['not_permitted', PermissionError],
   ['caller_blocked', PermissionError],

@@ -1,28 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { type Dispatcher, request } from 'undici';
-import { GatehouseError, type UpstreamAnswer } from '../core/index.js';
-import { checkUrl, type EgressPolicy } from '../protocols/egress.js';
-import { createGuardedDispatcher } from '../protocols/egress-connection.js';
+import { CallScope, type UpstreamAnswer } from '../core/index.js';
+import { checkUrl, type EgressPolicy, type GuardedUpstream } from '../protocols/egress.js';
+import { CallDeadline } from '../protocols/http-deadline.js';
+import { Exchange } from '../protocols/http-exchange.js';
+import { describeFault } from '../protocols/http-fault.js';
+import { type UpstreamOrigin, UpstreamOrigins } from '../protocols/http-origin.js';
 import type { TlsProfile } from '../protocols/tls.js';
-import { fromGatehouseError, TransportError, UpstreamError } from './errors.js';
+import { toToolError, UpstreamError } from './errors.js';
 
-/** An answer to one of the client's own requests: the manual, the keys, a token. */
+/** An answer to one of the client's own requests: the manual, a signature, the keys. */
 export interface HttpAnswer {
   readonly status: number;
-  /** A field of the answer's head, by its name in lower case. */
-  header(name: string): string | undefined;
+  readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
-export interface HttpRequest {
-  readonly method: 'GET' | 'POST';
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
 export interface HttpLimits {
-  /** Whole milliseconds for the request and all of its answer. */
+  /** Whole milliseconds for a request and all of its answer. */
   readonly timeout_ms: number;
   /** Bytes that an answer may have, once decompressed. */
   readonly max_bytes: number;
@@ -30,88 +27,66 @@ export interface HttpLimits {
 
 const decompress = promisify(gunzip);
 
-/** The client's own connections: guarded like every other outbound one, no redirect followed. */
+/** The client's own requests, on connections guarded like every other outbound one; no redirect is followed. */
 export class HttpFetcher {
-  readonly #dispatcher: Dispatcher;
+  readonly #origins = new UpstreamOrigins({ report: () => undefined });
   readonly #policy: EgressPolicy;
+  readonly #tls: TlsProfile;
   readonly #limits: HttpLimits;
 
   constructor(policy: EgressPolicy, tls: TlsProfile, limits: HttpLimits) {
     this.#policy = policy;
+    this.#tls = tls;
     this.#limits = limits;
-    this.#dispatcher = createGuardedDispatcher({ policy, tls });
   }
 
-  /** Sends a request and reads the whole answer. Throws TransportError when none comes, UpstreamError when it is too large. */
-  async fetch(url: URL, { method, headers, body }: HttpRequest): Promise<HttpAnswer> {
+  /** A URL with what its connections are made with. */
+  guard(url: URL): GuardedUpstream {
+    return { url, policy: this.#policy, tls: this.#tls };
+  }
+
+  /** The connections to a URL's origin. Throws GatehouseError when the guard refuses the URL. */
+  connect(url: URL): UpstreamOrigin {
+    checkUrl(url, this.#policy);
+    return this.#origins.get(this.guard(url));
+  }
+
+  /** Gets a URL and reads the whole answer. Throws TransportError when none comes, UpstreamError when it is too large. */
+  async get(url: URL, headers: Readonly<Record<string, string>>): Promise<HttpAnswer> {
+    const { timeout_ms, max_bytes } = this.#limits;
+    const deadline = new CallDeadline(new CallScope(randomUUID(), timeout_ms, 'client'), timeout_ms);
+    const request = {
+      path: url.pathname + url.search,
+      method: 'GET',
+      headers: { accept: 'application/json', 'accept-encoding': 'gzip', 'user-agent': 'utcp-gatehouse', ...headers },
+    } as const;
     try {
-      checkUrl(url, this.#policy);
-      const answer = await request(url, {
-        dispatcher: this.#dispatcher,
-        method,
-        headers: { accept: 'application/json', 'accept-encoding': 'gzip', ...headers },
-        body: body ?? null,
-        signal: AbortSignal.timeout(this.#limits.timeout_ms),
-      });
-      const header = (name: string) => {
-        const value = answer.headers[name];
-        return Array.isArray(value) ? value.join(', ') : value;
-      };
-      const bytes = await this.#readBody(answer.body, header('content-encoding'));
-      return { status: answer.statusCode, header, body: bytes };
+      const answer = await Exchange.send(this.connect(url).pool, request, max_bytes, deadline);
+      const body = answer.headers['content-encoding'] === 'gzip' ? await inflate(answer.body, max_bytes) : answer.body;
+      return { status: answer.status, headers: answer.headers, body };
     } catch (error) {
-      throw describeFailure(error);
+      throw error instanceof UpstreamError ? error : toToolError(describeFault(error));
+    } finally {
+      deadline.release();
     }
   }
 
+  /** Ends its connections. */
   async close(): Promise<void> {
-    await this.#dispatcher.destroy();
-  }
-
-  async #readBody(body: AsyncIterable<Buffer>, coding: string | undefined): Promise<Buffer> {
-    const limit = this.#limits.max_bytes;
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of body) {
-      size += chunk.length;
-      if (size > limit) throw tooLarge();
-      chunks.push(chunk);
-    }
-    const bytes = Buffer.concat(chunks);
-    return coding === 'gzip' ? inflate(bytes, limit) : bytes;
+    await this.#origins.close();
   }
 }
 
 /** An answer that was no success, as the problem reader takes it. */
-export function asUpstreamAnswer(answer: HttpAnswer): UpstreamAnswer {
-  return {
-    status: answer.status,
-    content_type: answer.header('content-type'),
-    retry_after: answer.header('retry-after'),
-    body: answer.body,
-  };
+export function asUpstreamAnswer({ status, headers, body }: HttpAnswer): UpstreamAnswer {
+  return { status, content_type: headers['content-type'], retry_after: headers['retry-after'], body };
 }
 
 async function inflate(bytes: Buffer, limit: number): Promise<Buffer> {
   try {
     return await decompress(bytes, { maxOutputLength: limit });
-  } catch {
-    // Either over the limit, which is how a compression bomb shows itself, or no gzip at all.
-    throw tooLarge();
+  } catch (error) {
+    // Over the limit, which is how a compression bomb shows itself, or no gzip at all.
+    throw new UpstreamError('Upstream answer too large or not readable', { code: 'upstream_too_large', cause: error });
   }
-}
-
-function tooLarge(): UpstreamError {
-  return new UpstreamError('Upstream answer too large or not readable', { code: 'upstream_too_large' });
-}
-
-function describeFailure(error: unknown): Error {
-  if (error instanceof UpstreamError) return error;
-  if (error instanceof GatehouseError) return fromGatehouseError(error);
-  if (!(error instanceof Error)) return new TransportError('No answer', { code: 'transport', cause: error });
-  if (error.cause instanceof GatehouseError) return fromGatehouseError(error.cause);
-  const timedOut = error.name === 'TimeoutError';
-  const reason = 'code' in error && typeof error.code === 'string' ? error.code : error.message;
-  const message = timedOut ? 'No answer in time' : `No answer: ${reason}`;
-  return new TransportError(message, { code: timedOut ? 'upstream_timeout' : 'transport', cause: error });
 }

@@ -1,4 +1,5 @@
 import { errorKinds, type InputError, isJsonObject, type JsonObject, type UpstreamAnswer } from '../core/index.js';
+import { parseRetryAfter } from '../protocols/retry.js';
 
 /** A problem document (RFC 9457) as far as the client uses it. */
 export interface Problem {
@@ -18,12 +19,14 @@ const maxTextLength = 300;
 /** Reads an answer that was no success; one that is no problem document is described by its status alone. */
 export function readProblem(answer: UpstreamAnswer): Problem {
   const document = parseObject(answer);
-  const code = readText(document.code) ?? `http_${answer.status}`;
+  // RFC 6749 section 5.2: a token endpoint calls its code `error`.
+  const code = readText(document.code) ?? readText(document.error) ?? `http_${answer.status}`;
   const detail = readText(document.detail);
   const requestId = readText(document.request_id);
   const scope = readText(document.required_scope);
   const errors = readErrors(document.errors);
-  const retryAfter = readSeconds(answer.retry_after) ?? readNumber(document.retry_after);
+  const wait_ms = parseRetryAfter(answer.retry_after);
+  const retryAfter = wait_ms === undefined ? readNumber(document.retry_after) : Math.ceil(wait_ms / 1000);
   return {
     code,
     status: answer.status,
@@ -45,14 +48,6 @@ export function describeProblem(problem: {
   const errors = (problem.errors ?? []).slice(0, 5).map(({ pointer, message }) => `${pointer} ${message}`.trim());
   const rest = errors.length > 0 ? errors.join(', ') : problem.detail;
   return rest === undefined ? problem.title : `${problem.title}: ${rest}`;
-}
-
-/** Delay seconds or an HTTP date (RFC 9110 section 10.2.3) as whole seconds from now. */
-export function readSeconds(field: string | undefined): number | undefined {
-  if (field === undefined) return undefined;
-  if (/^\d{1,9}$/.test(field)) return Number(field);
-  const date = Date.parse(field);
-  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000));
 }
 
 function titleOf(code: string, title: string | undefined, status: number): string {

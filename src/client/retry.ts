@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs, isRetryableStatus } from '../protocols/retry.js';
 import { RateLimitedError, ToolError, TransportError, UpstreamError } from './errors.js';
 
 /** How a call is tried again. */
@@ -12,10 +13,6 @@ export interface RetryPolicy {
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
 }
-
-const firstDelay_ms = 100;
-const longestDelay_ms = 2_000;
-const temporary: ReadonlySet<number | undefined> = new Set([502, 503, 504]);
 
 /**
  * Runs `attempt` until it succeeds, fails for good, or the retries or the time are used up. `Retry-After` is kept to: it
@@ -36,16 +33,14 @@ export async function retry<Result>(policy: RetryPolicy, attempt: () => Promise<
 function delayBefore(error: unknown, tries: number, policy: RetryPolicy): number | undefined {
   if (!(error instanceof ToolError) || !isTemporary(error)) return undefined;
   const asked = error.details.retry_after;
-  // Half of it by chance, so that many clients do not come back at once.
-  const backoff = Math.min(firstDelay_ms * 2 ** tries, longestDelay_ms) * (0.5 + Math.random() / 2);
-  const delay = asked === undefined ? backoff : asked * 1000;
+  const delay = asked === undefined ? backoffMs(tries) : asked * 1000;
   if (asked !== undefined && delay > policy.max_wait_ms) return undefined;
   return Date.now() + delay < policy.deadline ? delay : undefined;
 }
 
 function isTemporary(error: ToolError): boolean {
   if (error instanceof TransportError) return error.code !== 'client_aborted';
-  return error instanceof RateLimitedError || (error instanceof UpstreamError && temporary.has(error.status));
+  return error instanceof RateLimitedError || (error instanceof UpstreamError && isRetryableStatus(error.status ?? 0));
 }
 
 async function wait(delay: number, signal: AbortSignal | undefined, error: unknown): Promise<void> {

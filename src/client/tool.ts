@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Arguments, CallScope, type JsonObject, type PreparedCall, type StreamItem } from '../core/index.js';
 import type { ToolBinding, UpstreamSettings } from '../protocols/protocol.js';
 import type { ProtocolRegistry } from '../protocols/registry.js';
+import { isIdempotent } from '../protocols/retry.js';
 import type { SchemaCompiler, Validator } from '../schema/index.js';
 import type { VariableSource } from '../variables/index.js';
 import { findWrapper, fitArguments } from './arguments.js';
@@ -27,8 +28,6 @@ export interface ToolContext {
   readonly max_wait_ms: number;
 }
 
-// RFC 9110 section 9.2.2.
-const idempotentMethods: ReadonlySet<unknown> = new Set(['GET', 'PUT', 'DELETE']);
 const retriedTypes: ReadonlySet<string> = new Set(['http', 'sse', 'streamable_http']);
 
 /** A served tool, ready to be called; its schema and template are compiled at the first call. */
@@ -93,7 +92,7 @@ export class BoundTool {
 
   #isIdempotent(): boolean {
     const { call_template_type: type, http_method: method } = this.served.tool_call_template;
-    return retriedTypes.has(type) && idempotentMethods.has(method ?? 'GET');
+    return retriedTypes.has(type) && isIdempotent(typeof method === 'string' ? method : 'GET');
   }
 
   #fit(args: Arguments): Arguments {

@@ -89,7 +89,7 @@ export class TokenSource {
   #keep(answer: Exchange): string {
     // A redirect is an answer like any other that holds no token (GHSA-8cp3-qxj6-px34).
     const token = answer.isSuccess ? parseToken(answer.body) : undefined;
-    if (!token) throw refused(answer.status);
+    if (!token) throw refused(answer);
     this.#token = token.access_token;
     this.#renewAt = Date.now() + (token.expires_in ?? defaultLifetimeS) * 1000 - earlyMs;
     return token.access_token;
@@ -124,11 +124,12 @@ function encodeForm(text: string): string {
   return new URLSearchParams({ x: text }).toString().slice('x='.length);
 }
 
-function refused(status: number): GatehouseError {
+function refused({ status, headers, body }: Exchange): GatehouseError {
   const internal = `The token endpoint answered ${status} and no bearer token.`;
   return new GatehouseError('upstream_failed', {
     reason: 'token_refused',
     internal,
     detail: 'No token for the upstream.',
+    upstream_answer: { status, content_type: headers['content-type'], retry_after: headers['retry-after'], body },
   });
 }

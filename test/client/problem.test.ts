@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fromGatehouseError, fromProblem } from '../../src/client/errors.js';
-import { readProblem, readSeconds } from '../../src/client/problem.js';
+import { readProblem } from '../../src/client/problem.js';
 import { GatehouseError } from '../../src/core/index.js';
 
 function answer(status: number, document: unknown, retryAfter?: string) {
@@ -64,15 +64,5 @@ describe('typed errors', () => {
       message: 'Upstream failed: address_private',
     });
     expect(fromGatehouseError(new GatehouseError('upstream_too_large'))).toMatchObject({ name: 'UpstreamError' });
-  });
-});
-
-describe('Retry-After', () => {
-  it('is read as seconds or as a date (RFC 9110 section 10.2.3)', () => {
-    expect(readSeconds('120')).toBe(120);
-    expect(readSeconds(new Date(Date.now() + 60_000).toUTCString())).toBeGreaterThan(57);
-    expect(readSeconds(new Date(0).toUTCString())).toBe(0);
-    expect(readSeconds('soon')).toBeUndefined();
-    expect(readSeconds(undefined)).toBeUndefined();
   });
 });
