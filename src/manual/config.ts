@@ -19,6 +19,8 @@ export const manualEntrySchema = z.strictObject({
   name: z.string().regex(/^[A-Za-z_]\w*$/, 'letters, digits and _, not starting with a digit'),
   source: z.string().min(1),
   base_url: z.string().optional(),
+  /** `source: mcp` only: the servers whose tools become the manual (docs/protocols/mcp.md). */
+  mcp: z.record(z.string(), z.json()).optional(),
   expose: z.enum(['routed', 'direct']).default('routed'),
   prefix: z
     .string()

@@ -98,14 +98,14 @@ export function toProblem(error: unknown): McpProblem {
   return error.code === SdkErrorCode.InvalidResult ? 'invalid_listing' : 'handshake';
 }
 
-/**
- * Why the connection is of no more use after a failed request; undefined: the request alone failed. A 404 to a request
- * with a session id means that the session is gone (MCP 2025-11-25, Transports, session management).
- */
+// 404 is what MCP asks for (2025-11-25, Transports, session management); the reference server answers 400.
+const sessionGone: ReadonlySet<number> = new Set([400, 404]);
+
+/** Why the connection is of no more use after a failed request; undefined: the request alone failed. */
 export function toLoss(error: unknown): McpProblem | undefined {
   if (error instanceof ProtocolError) return error.code === streamEndedCode ? 'connection' : undefined;
   if (findGatehouseError(error)) return undefined;
-  if (error instanceof SdkHttpError) return error.status === 404 ? 'session_expired' : undefined;
+  if (error instanceof SdkHttpError) return sessionGone.has(error.status) ? 'session_expired' : undefined;
   if (!(error instanceof SdkError)) return 'connection';
   const lost: readonly SdkErrorCode[] = [
     SdkErrorCode.ConnectionClosed,

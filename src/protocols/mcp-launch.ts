@@ -23,6 +23,8 @@ export interface McpLaunch {
   readonly name: string;
   /** Equal for equal servers; a digest, since variables are in it. */
   readonly key: string;
+  /** Values that must not be shown: of the environment, the headers, and arguments with a variable in them. */
+  readonly secrets: readonly string[];
   /**
    * Checks what a connection needs and gives what makes one. Throws LoadError. Apart from the rest because it looks at
    * the host: once for all tools of a server.
@@ -58,6 +60,10 @@ function planProcess(server: McpServerConfig, binding: McpBinding): McpLaunch {
     kind: 'stdio',
     name: basename(options.command),
     key: digest('stdio', options, args, maxBytes),
+    secrets: [
+      ...Object.keys(server.env ?? {}).map((name) => options.environment[name] ?? ''),
+      ...args.filter((arg, index) => arg !== server.args?.[index]),
+    ],
     prepare: () => {
       const sandbox = prepareSandbox(options, { file: binding.file, pointer: binding.pointer });
       return () => openProcess(sandbox, args, maxBytes);
@@ -122,6 +128,7 @@ function planRemote(server: McpServerConfig, authored: string, binding: McpBindi
     kind: 'http',
     name: url.host,
     key: digest('http', url.href, headers, policy.key, tls.key, maxBytes),
+    secrets: Object.values(headers),
     prepare: () => () => openRemote(url, headers, maxBytes, createGuardedFetch({ policy, tls })),
   };
 }

@@ -1,5 +1,5 @@
 const windowMs = 10_000;
-const perWindow = 20_000;
+const perWindow = 5_000;
 
 /** Counts what a server sends unasked, in fixed windows of ten seconds. */
 export class NoiseMeter {

@@ -14,7 +14,8 @@ const firstPauseMs = 100;
 const nearMs = 2_000;
 /** How many events of the server (a failed start, a look at its tools) a call waits through. */
 const maxTurns = 3;
-const healthTimeoutMs = 5_000;
+/** A health check takes as long as its interval at most, within these. */
+const healthTimeoutMs = { least: 500, most: 5_000 };
 /** Health checks missed in a row before a server that still holds its connection is restarted. */
 const maxMissedChecks = 3;
 
@@ -63,6 +64,7 @@ export interface McpAnswer {
 export class McpServer {
   readonly #spec: ServerSpec;
   readonly #settings: McpSettings;
+  readonly #checkTimeoutMs: number;
   readonly #observer: ServerObserver;
   readonly #turnstile = new Turnstile();
   #session: McpSession | undefined;
@@ -85,6 +87,7 @@ export class McpServer {
   constructor(spec: ServerSpec, settings: McpSettings, observer: ServerObserver) {
     this.#spec = spec;
     this.#settings = settings;
+    this.#checkTimeoutMs = Math.min(Math.max(settings.health_interval_ms, healthTimeoutMs.least), healthTimeoutMs.most);
     this.#observer = observer;
   }
 
@@ -251,7 +254,7 @@ export class McpServer {
 
   async #check(session: McpSession, onFailure: () => void): Promise<void> {
     try {
-      await session.refresh(healthTimeoutMs);
+      await session.refresh(this.#checkTimeoutMs);
       if (this.#session !== session) return;
       this.#missedChecks = 0;
       this.#observer.onTools(this, session.tools);

@@ -18,8 +18,8 @@ const maxUnreadBytes = 16_777_216;
 const shutdownGraceMs = 500;
 /** How long the last answers of a server that has ended are read; a grandchild may hold the pipe open for good. */
 const lastWordsMs = 100;
-/** A line without an end is dropped as it comes, up to this many times the longest line. */
-const endlessLineFactor = 16;
+/** A line that is too long is dropped as it comes; one that has brought this much has no end. */
+const endlessLineBytes = 67_108_864;
 const keptStderr = 4_096;
 
 /**
@@ -103,7 +103,7 @@ export class McpStdioTransport implements Transport {
   #read(chunk: Buffer): void {
     this.#heard = true;
     this.#reader.push(chunk);
-    if (this.#reader.pendingBytes <= this.#maxLineBytes * endlessLineFactor) return;
+    if (this.#reader.pendingBytes <= endlessLineBytes + this.#maxLineBytes) return;
     this.onerror?.(new McpConnectionError('line_too_long'));
     this.kill();
   }

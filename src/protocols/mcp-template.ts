@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CallTemplate, JsonObject } from '../core/index.js';
+import { type CallTemplate, type JsonObject, toPointer } from '../core/index.js';
 
 const text = z.string().min(1);
 const optional = z.exactOptional;
@@ -81,12 +81,27 @@ export type McpSource = z.infer<typeof mcpSourceSchema>;
 /** What a server is called where a template or a source gives it no name. */
 export const defaultServerName = 'default';
 
-/** The servers that a source names, by name. */
-export function listSourceServers(source: McpSource): readonly (readonly [string, McpServerConfig])[] {
-  if (source.config) return Object.entries(source.config.mcpServers);
-  if (source.server_config) return [[defaultServerName, source.server_config]];
+/** One server of a template or a source. */
+export interface NamedServer {
+  /** The name under which its definitions are pinned. */
+  readonly name: string;
+  readonly config: McpServerConfig;
+  /** Where it stands in the template or source (RFC 6901). */
+  readonly pointer: string;
+}
+
+/** The servers that a source names. */
+export function listSourceServers(source: McpSource): readonly NamedServer[] {
+  if (source.config) return Object.entries(source.config.mcpServers).map(nameServer);
+  if (source.server_config)
+    return [{ name: defaultServerName, config: source.server_config, pointer: '/server_config' }];
+  if (source.url === undefined) return [];
   const headers = source.headers && { headers: source.headers };
-  return source.url === undefined ? [] : [[defaultServerName, { url: source.url, ...headers }]];
+  return [{ name: defaultServerName, config: { url: source.url, ...headers }, pointer: '' }];
+}
+
+function nameServer([name, config]: readonly [string, McpServerConfig]): NamedServer {
+  return { name, config, pointer: toPointer('config', 'mcpServers', name) };
 }
 
 /** The authored template: the guide's `server_config`, or UTCP 1.x's `config.mcpServers`. */
@@ -119,24 +134,18 @@ export const mcpTemplateSchema = z
   });
 export type McpTemplate = z.infer<typeof mcpTemplateSchema>;
 
-/** The template's server, and the name under which its definitions are pinned. */
-export function selectServer(template: McpTemplate): { readonly name: string; readonly server: McpServerConfig } {
-  const entries = Object.entries(template.config?.mcpServers ?? {});
-  const [name, server] = entries.find(([key]) => key === template.server_name) ?? entries[0] ?? [];
-  if (name !== undefined && server !== undefined) return { name, server };
-  return { name: defaultServerName, server: template.server_config ?? {} };
+/** The server that a template names. */
+export function selectServer(template: McpTemplate): NamedServer {
+  const named = Object.entries(template.config?.mcpServers ?? {}).map(nameServer);
+  const chosen = named.find(({ name }) => name === template.server_name) ?? named[0];
+  return chosen ?? { name: defaultServerName, config: template.server_config ?? {}, pointer: '/server_config' };
 }
 
 /** The template of one listed tool, in the shape in which its server was configured. */
-export function toListedTemplate(
-  toolName: string,
-  serverName: string,
-  server: McpServerConfig,
-  digest: string,
-): CallTemplate {
+export function toListedTemplate(toolName: string, server: NamedServer, digest: string): CallTemplate {
   const common = { call_template_type: 'mcp', tool_name: toolName, definition_digest: digest };
-  const authored: JsonObject = server;
-  return serverName === defaultServerName
+  const authored: JsonObject = server.config;
+  return server.name === defaultServerName
     ? { ...common, server_config: authored }
-    : { ...common, config: { mcpServers: { [serverName]: authored } } };
+    : { ...common, config: { mcpServers: { [server.name]: authored } } };
 }

@@ -1,4 +1,4 @@
-import { type PreparedCall, toPointer } from '../core/index.js';
+import type { PreparedCall } from '../core/index.js';
 import { PreparedMcpCall } from './mcp-call.js';
 import { type McpSettings, mcpSettingsSchema } from './mcp-config.js';
 import type { McpTool } from './mcp-definition.js';
@@ -12,7 +12,7 @@ import type { Protocol, ProtocolDependencies, ToolBinding, UpstreamHealth, Upstr
  * Tools of MCP servers, run here in the sandbox or reached by streamable HTTP. Throws LoadError when the lock file of
  * approved definitions can't be used.
  */
-export function createMcpProtocol(deps: ProtocolDependencies): Protocol<McpTemplate> {
+export function createMcpProtocol(deps: ProtocolDependencies): Required<Protocol<McpTemplate>> {
   return new McpProtocol(deps);
 }
 
@@ -40,12 +40,11 @@ class McpProtocol implements Protocol<McpTemplate>, ServerObserver {
 
   prepare(template: McpTemplate, binding: ToolBinding): PreparedCall {
     this.#pins.refresh();
-    const { name, server } = selectServer(template);
-    const place = template.config ? toPointer('config', 'mcpServers', name) : '/server_config';
-    const launch = planLaunch(server, { ...binding, pointer: binding.pointer + place });
+    const { name, config, pointer } = selectServer(template);
+    const launch = planLaunch(config, { ...binding, pointer: binding.pointer + pointer });
     const [manual = '', tool = ''] = splitOnce(binding.tool);
     const shared = this.#share(launch, name === defaultServerName ? manual : name);
-    const seconds = template.timeout ?? server.timeout;
+    const seconds = template.timeout ?? config.timeout;
     const prepared = new PreparedMcpCall({
       server: shared.server,
       upstream: shared.label,

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { CallScope, type Json, type JsonObject, type PreparedCall } from '../../src/core/index.js';
+import { CallScope, GatehouseError, type Json, type JsonObject, type PreparedCall } from '../../src/core/index.js';
 import { createMcpProtocol } from '../../src/protocols/mcp.js';
 import { mcpSettingsSchema } from '../../src/protocols/mcp-config.js';
 import { mcpTemplateSchema } from '../../src/protocols/mcp-template.js';
@@ -91,4 +91,11 @@ export function makeScope(timeoutMs = 10_000, caller = 'alice'): CallScope {
 export async function callJson(call: PreparedCall, args: Readonly<Record<string, Json>> = {}): Promise<unknown> {
   const { body } = await call.call(args, makeScope());
   return JSON.parse(body.toString());
+}
+
+/** The GatehouseError that an action ends with; fails when it ends well or otherwise. */
+export async function catchError(action: () => Promise<unknown>): Promise<GatehouseError> {
+  const outcome = await action().catch((error: unknown) => error);
+  if (outcome instanceof GatehouseError) return outcome;
+  throw new Error('A GatehouseError was expected.', { cause: outcome });
 }
