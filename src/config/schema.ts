@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { policySchema } from '../access/config.js';
 import { authSchema, callerSchema } from '../auth/config.js';
 import { securityLogSchema } from '../events/config.js';
-import { limitsSchema } from '../limits/config.js';
+import { limitsSchema, stateSchema } from '../limits/config.js';
 import { manualEntrySchema } from '../manual/config.js';
 import { variablesSchema } from '../variables/config.js';
 
@@ -55,7 +55,7 @@ export const configSchema = z.strictObject({
   callers: z.array(callerSchema).default([]),
   auth: authSchema.prefault({}),
   limits: limitsSchema.prefault({}),
-  state: z.strictObject({ redis_url_variable: z.string().optional() }).prefault({}),
+  state: stateSchema.prefault({}),
   security_log: securityLogSchema.prefault({}),
   /** Serves the bundled example upstream on a loopback port, for a first look. */
   example: z.enum(['bookshop']).optional(),

@@ -5,4 +5,8 @@ export * from './headers.js';
 export * from './limiter.js';
 export * from './memory.js';
 export * from './plan.js';
+export * from './redis.js';
+export * from './redis-blocks.js';
+export * from './redis-link.js';
 export * from './route-store.js';
+export * from './state.js';
