@@ -18,6 +18,8 @@ export interface TestUpstream {
   readonly port: number;
   /** Every request, body included, in the order in which they ended. */
   readonly requests: SeenRequest[];
+  /** How many requests lost their connection before they were answered whole. */
+  readonly broken: { count: number };
   /** Connections made so far, and those open now. */
   readonly connections: { made: number; readonly open: Set<Socket> };
   close(): Promise<void>;
@@ -34,7 +36,11 @@ afterEach(async () => {
 /** Starts an upstream that ends with the test; over TLS when it has an identity. */
 export async function startUpstream(handler: UpstreamHandler, identity?: Identity, port = 0): Promise<TestUpstream> {
   const requests: SeenRequest[] = [];
+  const broken = { count: 0 };
   const listener: RequestListener = (request, response) => {
+    response.on('close', () => {
+      if (!response.writableFinished) broken.count++;
+    });
     let body = '';
     request.setEncoding('utf8');
     request.on('data', (chunk) => {
@@ -60,6 +66,7 @@ export async function startUpstream(handler: UpstreamHandler, identity?: Identit
     origin: `${identity ? 'https' : 'http'}://127.0.0.1:${address.port}`,
     port: address.port,
     requests,
+    broken,
     connections,
     close: () =>
       new Promise((done) => {
