@@ -37,16 +37,16 @@ export function exampleVariables(url: string, key: string): Readonly<Record<stri
   return { API_BOOKSHOP_URL: url, API_BOOKSHOP_KEY: key };
 }
 
-/** The example's configuration with a fresh API key for every caller that has no credential, and those keys. */
-export function withExampleKeys(
-  prepared: PreparedConfig,
-): PreparedConfig & { readonly keys: ReadonlyMap<string, string> } {
-  const keys = new Map<string, string>();
+/**
+ * The example's configuration with an API key for every caller that has no credential: one of `keys`, or a fresh one
+ * that is put there, so that a reload keeps what was printed.
+ */
+export function withExampleKeys(prepared: PreparedConfig, keys: Map<string, string>): PreparedConfig {
   const callers = prepared.config.callers.map((caller) => {
     if (caller.api_keys || caller.oauth_client || caller.certificate) return caller;
-    const key = `gh_example_${randomBytes(24).toString('base64url')}`;
+    const key = keys.get(caller.id) ?? `gh_example_${randomBytes(24).toString('base64url')}`;
     keys.set(caller.id, key);
     return { ...caller, api_keys: { current: { sha256: createHash('sha256').update(key).digest('hex') } } };
   });
-  return { ...prepared, config: { ...prepared.config, callers }, keys };
+  return { ...prepared, config: { ...prepared.config, callers } };
 }

@@ -1,5 +1,6 @@
 import { type LoadedConfig, loadConfig } from '../config/index.js';
 import { type Bookshop, startBookshop } from '../example/bookshop.js';
+import { Reloader } from '../server/reload.js';
 import { buildServer, type GatehouseServer } from '../server/server.js';
 import { type Command, commonOptions, configFileOf, exitCodes, type Io, takePositionals } from './command.js';
 import { applyEnvironment, exampleVariables, withExampleKeys } from './configuration.js';
@@ -15,14 +16,26 @@ export const serveCommand: Command = {
   async run(input, io) {
     takePositionals(input);
     const example = new Example();
+    const file = configFileOf(input, io);
     try {
-      const loaded = await loadForServing(configFileOf(input, io), io, example);
+      const loaded = await loadForServing(file, io, example);
       const server = await buildServer(loaded);
       if (server.notices.length > 0) io.err(renderFindings(io, server.notices));
       const url = await listen(server, loaded, io);
       if (url === undefined) return exitCodes.usage;
       if (loaded.config.example) printExample(io, url, example.keys);
+      const reloader = new Reloader(loaded, {
+        load: () => loadForServing(file, io, example),
+        apply: (next) => server.apply(next),
+        sink: server.sink,
+        report: io.err,
+      });
+      await reloader.watch(250);
+      const hangUp = () => void reloader.reload();
+      process.on('SIGHUP', hangUp);
       await untilStopped();
+      process.off('SIGHUP', hangUp);
+      reloader.close();
       await server.close();
       return exitCodes.good;
     } finally {
@@ -33,7 +46,7 @@ export const serveCommand: Command = {
 
 class Example {
   shop: Bookshop | undefined;
-  keys: ReadonlyMap<string, string> = new Map();
+  readonly keys = new Map<string, string>();
 }
 
 function loadForServing(file: string, io: Io, example: Example): Promise<LoadedConfig> {
@@ -41,9 +54,8 @@ function loadForServing(file: string, io: Io, example: Example): Promise<LoadedC
     async prepare(parsed) {
       const prepared = { config: applyEnvironment(parsed, io.environment), environment: io.environment };
       if (parsed.example === undefined) return prepared;
-      example.shop = await startBookshop();
-      const keyed = withExampleKeys(prepared);
-      example.keys = keyed.keys;
+      example.shop ??= await startBookshop();
+      const keyed = withExampleKeys(prepared, example.keys);
       return { ...keyed, environment: { ...io.environment, ...exampleVariables(example.shop.url, example.shop.key) } };
     },
   });

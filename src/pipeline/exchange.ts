@@ -31,7 +31,11 @@ export class Exchange {
   tools_listed = 0;
   /** Who a refused credential claimed to be. */
   claimed: string | undefined;
+  /** A token that was issued for it. */
+  issued: { readonly caller: string; readonly scope: string; readonly jti: string } | undefined;
   recorded = false;
+  /** The route records it itself: a stream's outcome is known after its response is finished. */
+  deferred = false;
   /** Called once when the exchange is recorded: releases what was held for it. */
   release: (() => void) | undefined;
 

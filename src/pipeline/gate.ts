@@ -1,3 +1,4 @@
+import type { CallScope } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
 import type { BlockList, Limiter } from '../limits/index.js';
 import type { Exchange } from './exchange.js';
@@ -14,6 +15,12 @@ export interface Gate {
   readonly blocks: BlockList;
   /** True once the server is told to stop: nothing new is begun. */
   draining: boolean;
+  /** Exchanges begun and not yet recorded. */
+  active: number;
+  /** Scopes of open streams, which would outlast any drain: each is closed with an event when it begins. */
+  readonly streams: Set<CallScope>;
+  /** Scopes of calls in flight, cancelled when the drain time is over. */
+  readonly calls: Set<CallScope>;
   /** Told of each finished exchange, after its event: metrics and anomalies. */
   observe?(exchange: Exchange, status: number, duration_ms: number): void;
 }

@@ -1,5 +1,5 @@
 import type { Policy } from '../access/index.js';
-import type { Authenticator } from '../auth/index.js';
+import type { Authenticator, MetadataParts, TokenIssuer } from '../auth/index.js';
 import type { LimitPlan } from '../limits/index.js';
 import type { Catalog, Publisher } from '../manual/index.js';
 import type { ToolRuntime } from './tool-runtime.js';
@@ -13,6 +13,9 @@ export interface Generation {
   readonly policy: Policy;
   readonly publisher: Publisher;
   readonly authenticator: Authenticator;
+  /** This server's own token endpoint. */
+  readonly issuer: TokenIssuer;
+  readonly metadata: MetadataParts;
   readonly limits: LimitPlan;
   /** By the tool's index. */
   readonly runtimes: readonly ToolRuntime[];

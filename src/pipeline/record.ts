@@ -8,11 +8,14 @@ import type { Gate } from './gate.js';
  * Turns a finished or aborted exchange into exactly one security event. Hooked to `onResponse` and `onRequestAbort`,
  * since an aborted stream never reaches the first; the flag makes the second of two a no-op.
  */
+export type Recorder = ReturnType<typeof createRecord>;
+
 export function createRecord(gate: Gate) {
   function record(exchange: Exchange, status: number): void {
     if (exchange.recorded) return;
     exchange.recorded = true;
     exchange.release?.();
+    gate.active--;
     const duration_ms = performance.now() - exchange.started_ms;
     if (exchange.verified_freshly) gate.sink.emit(describeSuccess(exchange));
     const event = describeExchange(exchange, status, duration_ms);
@@ -21,7 +24,7 @@ export function createRecord(gate: Gate) {
   }
   return {
     onResponse(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-      record(request.exchange, reply.statusCode);
+      if (!request.exchange.deferred) record(request.exchange, reply.statusCode);
       done();
     },
     onRequestAbort(request: FastifyRequest, done: () => void): void {
@@ -66,6 +69,7 @@ function describeExchange(exchange: Exchange, status: number, duration_ms: numbe
     const manual = exchange.manual === undefined ? {} : { manual: exchange.manual };
     return { event: 'manual.served', ...base, ...manual, status, tools: exchange.tools_listed };
   }
+  if (exchange.issued) return { event: 'token.issued', ...base, ...exchange.issued };
   if (exchange.kind !== 'call') return undefined;
   const args = shownArguments(exchange);
   return { event: 'tool.call', ...base, ...digests(exchange), status, ...(args && { arguments: args }) };

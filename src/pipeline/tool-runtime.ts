@@ -31,7 +31,13 @@ export class ToolRuntime {
     this.form = chooseForm(tool);
     this.#compiler = compiler;
     this.#sanitize = sanitize;
-    this.#outputs = tool.settings.validate_outputs && says(tool.outputs) ? tool.outputs : undefined;
+    this.#outputs = tool.settings.validate_outputs && describesResult(tool) ? tool.outputs : undefined;
+  }
+
+  /** Compiles now what the first call would have to wait for. */
+  prepareInputs(): void {
+    this.#inputValidator ??= this.#compiler.compile(this.tool.inputs);
+    this.#coercions ??= createCoercions(this.tool.inputs);
   }
 
   /** Whether answers are checked; where they are not, an upstream's bytes pass without being parsed. */
@@ -85,7 +91,10 @@ export function invalidInput(errors: readonly InputError[]): GatehouseError {
   return new GatehouseError('invalid_input', { detail, errors });
 }
 
-function says(schema: JsonSchema | undefined): boolean {
-  if (!schema) return false;
-  return Object.keys(schema).some((keyword) => !['description', 'title', '$schema', 'examples'].includes(keyword));
+// What a stream's outputs say may be of one event; only a schema of an array is surely of the collected result.
+function describesResult({ outputs, template }: Tool): boolean {
+  if (!outputs) return false;
+  const { call_template_type: type } = template;
+  if ((type === 'sse' || type === 'streamable_http') && outputs.type !== 'array') return false;
+  return Object.keys(outputs).some((keyword) => !['description', 'title', '$schema', 'examples'].includes(keyword));
 }

@@ -1,2 +1,5 @@
+export { EgressPolicy } from './egress.js';
+export { createGuardedFetch, type GuardedFetch } from './egress-connection.js';
 export * from './protocol.js';
 export { createProtocols, type ProtocolRegistry } from './registry.js';
+export { createTlsProfile } from './tls.js';

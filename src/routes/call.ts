@@ -1,12 +1,18 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { GatehouseError } from '../core/index.js';
 import {
   authorizeCall,
   createAuthenticate,
   createLimit,
   createValidate,
   dispatchCall,
+  dispatchStream,
   type Gate,
+  isStreamable,
+  type Recorder,
 } from '../pipeline/index.js';
+import { describeProblem, toGatehouseError } from './errors.js';
+import { writeBytes, writeNdjson, writeSse } from './stream.js';
 
 /**
  * The order of every call, and the reason for it:
@@ -17,7 +23,8 @@ import {
  * 5. dispatch: the one stage that leaves this process.
  * 6. record: hooked to the response and to the abort alike (server), turns the exchange into one event.
  */
-export function registerCallRoutes(app: FastifyInstance, gate: Gate): void {
+export function registerCallRoutes(app: FastifyInstance, gate: Gate, record: Recorder['record']): void {
+  const call = createCallHandler(gate, record);
   const onRequest = [markCall, createAuthenticate(gate), authorizeCall, createLimit(gate, 'call')];
   const url = '/tools/:manual/:tool';
   app.post(url, { onRequest, preHandler: createValidate('body') }, call);
@@ -30,8 +37,60 @@ function markCall(request: FastifyRequest, _reply: FastifyReply, done: () => voi
   done();
 }
 
-async function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { body } = await dispatchCall(request.exchange);
-  // Exactly this type: the Python client hands back a string for anything else.
-  return reply.header('content-type', 'application/json').header('cache-control', 'no-store').send(body);
+function createCallHandler(gate: Gate, record: Recorder['record']) {
+  return async function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { exchange } = request;
+    const write = isStreamable(exchange) ? chooseWriter(request.headers.accept) : undefined;
+    if (write) return stream(gate, record, request, reply, write);
+    const { body } = await dispatchCall(gate, exchange);
+    // Exactly this type: the Python client hands back a string for anything else.
+    return reply.header('content-type', 'application/json').header('cache-control', 'no-store').send(body);
+  };
+}
+
+type Writer = typeof writeSse;
+
+/** The stream form that Accept asks for; undefined for the collected twin. */
+function chooseWriter(accept: string | undefined): Writer | undefined {
+  if (accept === undefined) return undefined;
+  if (accept.includes('text/event-stream')) return writeSse;
+  if (accept.includes('application/x-ndjson')) return writeNdjson;
+  return accept.includes('application/octet-stream') ? writeBytes : undefined;
+}
+
+async function stream(
+  gate: Gate,
+  record: Recorder['record'],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  write: Writer,
+): Promise<FastifyReply> {
+  const { exchange } = request;
+  const answer = {
+    headers: headersOf(reply),
+    describeProblem: (error: GatehouseError) => JSON.stringify(describeProblem(error, exchange.request_id)),
+  };
+  exchange.deferred = true;
+  reply.hijack();
+  try {
+    const { error } = await dispatchStream(gate, exchange, (items, scope) => write(reply.raw, items, scope, answer));
+    if (error) exchange.error ??= error;
+  } catch (error) {
+    sendLate(request, reply, toGatehouseError(error));
+  }
+  record(exchange, exchange.error?.status ?? reply.raw.statusCode);
+  return reply;
+}
+
+function headersOf(reply: FastifyReply): Record<string, string> {
+  return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
+}
+
+// The head of the stream was not sent yet, so the failure still has a status of its own.
+function sendLate(request: FastifyRequest, reply: FastifyReply, error: GatehouseError): void {
+  const { exchange } = request;
+  exchange.error ??= error;
+  if (reply.raw.headersSent || reply.raw.destroyed) return;
+  const headers = { ...headersOf(reply), 'content-type': 'application/problem+json', 'cache-control': 'no-store' };
+  reply.raw.writeHead(error.status, headers).end(JSON.stringify(describeProblem(error, exchange.request_id)));
 }

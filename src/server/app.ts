@@ -3,7 +3,7 @@ import type { SecureContextOptions } from 'node:tls';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { ServerConfig } from '../config/index.js';
 import { GatehouseError, LoadError } from '../core/index.js';
-import { createRecord, Exchange, type Gate } from '../pipeline/index.js';
+import { createRecord, Exchange, type Gate, type Recorder } from '../pipeline/index.js';
 import type { ErrorResponder } from '../routes/errors.js';
 import { createRequestIds } from './request-id.js';
 
@@ -37,13 +37,15 @@ export function installExchange(
   gate: Gate,
   errors: ErrorResponder,
   headers: Readonly<Record<string, string>>,
-): void {
+): Recorder {
   const record = createRecord(gate);
   app.decorateRequest('exchange');
   app.addHook('onRequest', (request, reply, done) => {
     const { traceparent, tracestate } = request.headers;
     request.exchange = new Exchange(gate.generation, request.id, request.ip, single(traceparent), single(tracestate));
+    gate.active++;
     reply.headers(headers).header('x-request-id', request.id);
+    if (gate.draining) reply.header('connection', 'close');
     done();
   });
   app.addHook('onResponse', record.onResponse);
@@ -54,6 +56,7 @@ export function installExchange(
   // with any content type.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  return record;
 }
 
 function single(value: string | readonly string[] | undefined): string | undefined {

@@ -1,4 +1,3 @@
-import type { Authenticator } from '../auth/index.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type Finding, LoadError, type PreparedCall, type Tool } from '../core/index.js';
 import { createLimitPlan } from '../limits/index.js';
@@ -6,12 +5,13 @@ import { type ConfiguredManual, Publisher } from '../manual/index.js';
 import { type Generation, ToolRuntime } from '../pipeline/index.js';
 import type { ProtocolRegistry, ToolBinding } from '../protocols/index.js';
 import type { SchemaCompiler } from '../schema/index.js';
+import type { IdentityGeneration } from './identity.js';
 
 /** What a generation is built with beside its configuration. */
 export interface GenerationParts {
   readonly protocols: ProtocolRegistry;
   readonly compiler: SchemaCompiler;
-  readonly authenticator: Authenticator;
+  readonly identity: IdentityGeneration;
   readonly public_url: string;
   readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
 }
@@ -39,7 +39,7 @@ export function buildGeneration(loaded: LoadedConfig, parts: GenerationParts, no
       max_cache_bytes: loaded.config.server.manual_cache_bytes,
       ...(parts.describe && { describe: parts.describe }),
     }),
-    authenticator: parts.authenticator,
+    ...parts.identity,
     limits: createLimitPlan(loaded.config.limits),
     runtimes,
     policy_digest: loaded.policy_digest,

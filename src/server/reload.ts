@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { LoadedConfig } from '../config/index.js';
 import { describeFinding, LoadError } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
@@ -8,8 +9,6 @@ export interface ReloaderOptions {
   readonly load: () => Promise<LoadedConfig>;
   /** Puts a loaded configuration in force, whole; throws LoadError and changes nothing when it can't. */
   readonly apply: (loaded: LoadedConfig) => Promise<void>;
-  /** Files and folders whose change asks for a reload. */
-  readonly files: (loaded: LoadedConfig | undefined) => readonly string[];
   readonly sink: EventSink;
   readonly report: (line: string) => void;
 }
@@ -64,7 +63,7 @@ export class Reloader {
   }
 
   async #readStamps(): Promise<string> {
-    const stamps = this.#options.files(this.#loaded).map(async (file) => {
+    const stamps = filesOf(this.#loaded).map(async (file) => {
       try {
         const { mtimeMs, size, ino } = await stat(file);
         return `${file} ${mtimeMs} ${size} ${ino}`;
@@ -103,4 +102,11 @@ export class Reloader {
       return false;
     }
   }
+}
+
+/** What a configuration was read from; a change of any of them asks for a reload. */
+function filesOf(loaded: LoadedConfig): readonly string[] {
+  const { variables } = loaded.config;
+  const sources = loaded.config.manuals.map(({ source }) => resolve(loaded.base_dir, source));
+  return [loaded.file, ...sources, variables.dotenv_file, variables.secrets_dir].filter((file) => file !== undefined);
 }

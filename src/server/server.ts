@@ -1,20 +1,21 @@
-import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { CallerDirectory, renderChallenge } from '../auth/index.js';
 import type { LoadedConfig, ServerConfig } from '../config/index.js';
-import type { Finding } from '../core/index.js';
+import { type ErrorCode, type Finding, LoadError, type PreparedCall } from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
 import { createMemoryBlockList, createMemoryLimiter } from '../limits/index.js';
-import { Publisher } from '../manual/index.js';
 import type { Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry, type UpstreamReport } from '../protocols/index.js';
 import { registerCallRoutes } from '../routes/call.js';
 import { createErrorResponder } from '../routes/errors.js';
 import { registerHealthRoutes } from '../routes/health.js';
 import { registerManualRoutes } from '../routes/manual.js';
+import { registerOauthRoutes } from '../routes/oauth.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { createApp, installExchange } from './app.js';
-import { buildGeneration } from './generation.js';
-import { buildAuthenticator } from './identity.js';
+import { buildGeneration, type GenerationParts } from './generation.js';
+import { Identity } from './identity.js';
 import { computeStandardHeaders } from './standard-headers.js';
 
 export interface ServerDependencies {
@@ -30,81 +31,188 @@ export interface ServerDependencies {
 export interface GatehouseServer {
   readonly app: FastifyInstance;
   readonly gate: Gate;
+  readonly sink: EventSink;
   /** Warnings of the load that an operator should see. */
   readonly notices: readonly Finding[];
   /** Listens, and gives the URL that callers reach it by. */
   listen(): Promise<string>;
+  /**
+   * Puts another configuration in force, whole, between two requests. Throws LoadError and changes nothing when it
+   * can't be used, or when it changes `server` or `security_log`, which are read at the start alone.
+   */
+  apply(loaded: LoadedConfig): Promise<void>;
   /** Takes nothing new, lets what is in flight finish within the drain time, ends everything. */
   close(): Promise<void>;
 }
 
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
-  const report = deps.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
-  const settings = loaded.config.server;
-  const notices = [...loaded.notices];
+  const server = new Server(loaded, deps);
+  await server.wire();
+  return server;
+}
+
+class Server implements GatehouseServer {
+  readonly app: FastifyInstance;
+  readonly sink: EventSink;
+  readonly notices: Finding[];
+  readonly #identity: Identity;
+  readonly #protocols: ProtocolRegistry;
+  readonly #report: (line: string) => void;
+  readonly #compiler = createSchemaCompiler();
+  readonly #settings: ServerConfig;
+  #loaded: LoadedConfig;
+  #gate: Gate | undefined;
+  #url: string;
+
+  constructor(loaded: LoadedConfig, deps: ServerDependencies) {
+    this.#loaded = loaded;
+    this.#settings = loaded.config.server;
+    this.#report = deps.report ?? ((line) => void process.stderr.write(`${line}\n`));
+    this.notices = [...loaded.notices];
+    this.#url = this.#settings.public_url ?? localUrl(this.#settings, this.#settings.port);
+    this.app = createApp(this.#settings);
+    this.sink = deps.sink ?? openSink(loaded, this.#report);
+    this.#protocols = deps.protocols ?? createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)) });
+    this.#identity = new Identity(this.app, this.sink, () => this.#url);
+  }
+
+  get gate(): Gate {
+    if (!this.#gate) throw new Error('the server is not wired yet');
+    return this.#gate;
+  }
+
+  async wire(): Promise<void> {
+    await this.#identity.register();
+    this.#gate = {
+      generation: buildGeneration(this.#loaded, this.#parts(this.#loaded), this.notices),
+      limiter: createMemoryLimiter(),
+      addressLimiter: createMemoryLimiter(),
+      sink: this.sink,
+      blocks: createMemoryBlockList(),
+      draining: false,
+      active: 0,
+      streams: new Set(),
+      calls: new Set(),
+    };
+    await this.#protocols.start();
+    await this.#registerRoutes(this.#gate);
+    await this.app.ready();
+  }
+
+  async listen(): Promise<string> {
+    const { host, port, public_url } = this.#settings;
+    await this.app.listen({ host, port });
+    this.#url = public_url ?? localUrl(this.#settings, portOf(this.app));
+    this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
+    this.#settle();
+    return this.#url;
+  }
+
+  async apply(loaded: LoadedConfig): Promise<void> {
+    refuseFixedChanges(this.#loaded, loaded);
+    const next = buildGeneration(loaded, this.#parts(loaded));
+    await this.#protocols.start();
+    this.gate.generation = next;
+    this.#loaded = loaded;
+    this.#settle();
+  }
+
+  async close(): Promise<void> {
+    this.gate.draining = true;
+    for (const scope of this.gate.streams) scope.cancel('draining');
+    await this.#drain();
+    await this.app.close();
+    await this.#protocols.close();
+    await this.#identity.close();
+    await this.gate.generation.authenticator.close();
+    await this.gate.blocks.close();
+    await this.gate.limiter.close();
+    await this.gate.addressLimiter.close();
+    await this.sink.close();
+  }
+
+  /** What a generation that has just come into force asks for. */
+  #settle(): void {
+    const { publisher, runtimes, catalog, config_digest, policy_digest } = this.gate.generation;
+    publisher.prepare();
+    // A few tools are compiled at once; thousands, each when it is first called, or the start would wait for all.
+    if (runtimes.length <= 200) for (const runtime of runtimes) runtime.prepareInputs();
+    this.#protocols.retain(new Set(runtimes.flatMap(({ prepared }): PreparedCall[] => (prepared ? [prepared] : []))));
+    this.sink.emit({
+      event: 'config.loaded',
+      outcome: 'success',
+      config_digest,
+      manual_digest: catalog.digest,
+      policy_digest,
+      tools: catalog.tools.length,
+    });
+  }
+
+  async #drain(): Promise<void> {
+    const deadline = performance.now() + this.#settings.drain_timeout_ms;
+    while (this.gate.active > 0 && performance.now() < deadline) await wait(10);
+    for (const scope of this.gate.calls) scope.cancel('draining');
+    // What was just cancelled answers with 503 before its connection goes.
+    const grace = performance.now() + 500;
+    while (this.gate.active > 0 && performance.now() < grace) await wait(10);
+    this.app.server.closeAllConnections();
+  }
+
+  #parts(loaded: LoadedConfig): GenerationParts {
+    return {
+      protocols: this.#protocols,
+      compiler: this.#compiler,
+      identity: this.#identity.build(loaded, new CallerDirectory(loaded.config.callers, loaded.file)),
+      public_url: this.#url,
+    };
+  }
+
+  async #registerRoutes(gate: Gate): Promise<void> {
+    const errors = createErrorResponder({
+      challenge: (error, scope) => renderChallenge(this.#url, toBearerError(error), scope),
+      report: (error, request_id) =>
+        this.#report(`internal error in request ${request_id}: ${error.stack ?? error.message}`),
+    });
+    const isSecure = this.#settings.tls !== undefined || this.#url.startsWith('https:');
+    const { record } = installExchange(this.app, gate, errors, await computeStandardHeaders(isSecure));
+    registerManualRoutes(this.app, gate);
+    registerCallRoutes(this.app, gate, record);
+    await registerOauthRoutes(this.app, gate);
+    registerHealthRoutes(this.app, gate);
+  }
+}
+
+function openSink(loaded: LoadedConfig, report: (line: string) => void): EventSink {
   const { variables } = loaded;
   const readVariable = (name: string) => (variables.has(name) ? variables.load(name) : undefined);
-  const sink = deps.sink ?? createEventSink({ config: loaded.config.security_log, readVariable, report });
-  const protocols = deps.protocols ?? createProtocols({ report: (fact) => sink.emit(describeUpstream(fact)) });
-  const authenticator = buildAuthenticator(loaded);
-  const public_url = settings.public_url ?? localUrl(settings, settings.port);
-  const parts = { protocols, compiler: createSchemaCompiler(), authenticator, public_url };
-  const gate: Gate = {
-    generation: buildGeneration(loaded, parts, notices),
-    limiter: createMemoryLimiter(),
-    addressLimiter: createMemoryLimiter(),
-    sink,
-    blocks: createMemoryBlockList(),
-    draining: false,
-  };
-  await protocols.start();
-  const app = await wireApp(settings, gate, report);
-  return {
-    app,
-    gate,
-    notices,
-    async listen() {
-      await app.listen({ host: settings.host, port: settings.port });
-      const url = settings.public_url ?? localUrl(settings, portOf(app));
-      gate.generation = { ...gate.generation, publisher: publisherAt(url, loaded) };
-      gate.generation.publisher.prepare();
-      sink.emit(describeLoad(gate));
-      return url;
-    },
-    async close() {
-      gate.draining = true;
-      await app.close();
-      await protocols.close();
-      await authenticator.close();
-      await gate.limiter.close();
-      await gate.addressLimiter.close();
-      await sink.close();
-    },
-  };
+  return createEventSink({ config: loaded.config.security_log, readVariable, report });
 }
 
-async function wireApp(settings: ServerConfig, gate: Gate, report: (line: string) => void): Promise<FastifyInstance> {
-  const app = createApp(settings);
-  const errors = createErrorResponder({
-    challenge: () => 'Bearer realm="gatehouse"',
-    report: (error, request_id) => report(`internal error in request ${request_id}: ${error.stack ?? error.message}`),
-  });
-  const isSecure = settings.tls !== undefined || settings.public_url?.startsWith('https:') === true;
-  installExchange(app, gate, errors, await computeStandardHeaders(isSecure));
-  registerManualRoutes(app, gate);
-  registerCallRoutes(app, gate);
-  registerHealthRoutes(app, gate);
-  await app.ready();
-  return app;
+function refuseFixedChanges(old: LoadedConfig, next: LoadedConfig): void {
+  const fixed = ['server', 'security_log', 'state', 'example'] as const;
+  const changed = fixed.filter((key) => JSON.stringify(old.config[key]) !== JSON.stringify(next.config[key]));
+  if (changed.length === 0) return;
+  throw new LoadError(
+    changed.map((key) => ({
+      rule: 'needs-restart',
+      severity: 'error',
+      file: next.file,
+      pointer: `/${key}`,
+      message: `${key} is read at the start and cannot change while the server runs.`,
+      mend: 'Restart the server, or change it back.',
+    })),
+  );
 }
 
-function publisherAt(public_url: string, loaded: LoadedConfig): Publisher {
-  return new Publisher(loaded.catalog, { public_url, max_cache_bytes: loaded.config.server.manual_cache_bytes });
+// RFC 6750 section 3.1 has these codes; a request without a credential gets none.
+function toBearerError(code: ErrorCode | undefined): 'invalid_token' | 'insufficient_scope' | undefined {
+  if (code === 'insufficient_scope') return code;
+  return code === undefined ? undefined : 'invalid_token';
 }
 
 function portOf(app: FastifyInstance): number {
-  const address: AddressInfo | string | null = app.server.address();
+  const address = app.server.address();
   return typeof address === 'object' && address ? address.port : 0;
 }
 
@@ -117,17 +225,11 @@ function localUrl(settings: ServerConfig, port: number): string {
 
 function describeUpstream(fact: UpstreamReport): SecurityEvent {
   const tool = fact.tool === undefined ? {} : { tool: fact.tool };
-  return { event: 'upstream.failed', outcome: 'failure', upstream: fact.upstream, reason: fact.reason, ...tool };
-}
-
-function describeLoad(gate: Gate): SecurityEvent {
-  const { config_digest, policy_digest, catalog } = gate.generation;
   return {
-    event: 'config.loaded',
-    outcome: 'success',
-    config_digest,
-    manual_digest: catalog.digest,
-    policy_digest,
-    tools: catalog.tools.length,
+    event: 'upstream.failed',
+    outcome: fact.kind === 'recovered' ? 'success' : 'failure',
+    upstream: fact.upstream,
+    reason: fact.reason,
+    ...tool,
   };
 }

@@ -1,0 +1,79 @@
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { describeAuthorizationServer, describeResource } from '../auth/index.js';
+import { GatehouseError } from '../core/index.js';
+import { FastifyRateLimitStore, toRetryAfter } from '../limits/index.js';
+import type { Gate } from '../pipeline/index.js';
+
+/** How often one address may ask routes where no caller is known yet. */
+const perAddress = { max: 600, timeWindow: 60_000 } as const;
+
+/** `POST /oauth/token` (RFC 6749 section 4.4) and the metadata by which a client finds its way alone. */
+export async function registerOauthRoutes(app: FastifyInstance, gate: Gate): Promise<void> {
+  await app.register(async (open) => {
+    // The store refuses new addresses when it is full instead of forgetting old ones, as the plugin's own would.
+    await open.register(rateLimit, {
+      global: true,
+      ...perAddress,
+      store: FastifyRateLimitStore,
+      enableDraftSpec: true,
+    });
+    open.post('/oauth/token', { bodyLimit: 16_384 }, (request, reply) => issueToken(gate, request, reply));
+    open.get('/.well-known/oauth-protected-resource', (request, reply) =>
+      publish(reply, describeResource(request.exchange.generation.metadata)),
+    );
+    open.get('/.well-known/oauth-authorization-server', (request, reply) =>
+      publish(reply, describeAuthorizationServer(request.exchange.generation.metadata)),
+    );
+    open.get('/.well-known/jwks.json', (request, reply) =>
+      publish(reply, request.exchange.generation.issuer.publishKeys()),
+    );
+  });
+}
+
+function publish(reply: FastifyReply, document: object): FastifyReply {
+  return reply
+    .header('content-type', 'application/json')
+    .header('cache-control', 'public, max-age=300')
+    .send(JSON.stringify(document));
+}
+
+async function issueToken(gate: Gate, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { exchange } = request;
+  exchange.kind = 'token';
+  if (gate.draining) throw new GatehouseError('draining', { retry_after: 1 });
+  const answer = await exchange.generation.issuer.issue({
+    content_type: request.headers['content-type'],
+    body: Buffer.isBuffer(request.body) ? request.body.toString('utf8') : '',
+    authorization: request.headers.authorization,
+  });
+  if (answer.outcome.kind === 'issued') {
+    exchange.issued = answer.outcome;
+  } else if (answer.outcome.kind === 'refused') {
+    exchange.claimed = answer.outcome.claimed;
+    await countFailure(gate, request);
+    exchange.error = new GatehouseError('invalid_client', { reason: answer.outcome.reason });
+  } else {
+    exchange.error = new GatehouseError('malformed_request', { reason: answer.outcome.error });
+  }
+  return reply
+    .code(answer.status)
+    .headers(answer.headers)
+    .header('content-type', 'application/json')
+    .send(JSON.stringify(answer.body));
+}
+
+// A right secret is never refused for the wrong ones of others: only failures are counted, and only failures meet this.
+async function countFailure(gate: Gate, request: FastifyRequest): Promise<void> {
+  const { exchange } = request;
+  const { limits } = exchange.generation.limits.forAddress(exchange.address);
+  if (limits.length === 0) return;
+  const decision = await gate.addressLimiter.take(limits);
+  if (decision.allowed) return;
+  exchange.limit = decision.limit.name;
+  throw new GatehouseError('rate_limited', {
+    detail: 'Too many failed authentications from this address.',
+    reason: 'too_many_failures',
+    retry_after: toRetryAfter(decision),
+  });
+}
