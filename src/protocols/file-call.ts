@@ -8,11 +8,11 @@ import {
   toPointer,
 } from '../core/index.js';
 import type { CompiledText } from '../variables/index.js';
+import { describeCancel } from './cancellation.js';
 import { compilePath, prepareRule } from './file-rule.js';
 import type { FileTemplate } from './file-template.js';
 import { notAllowed, type ReadRule, readInside } from './path-read.js';
 import type { ProtocolDependencies, ToolBinding } from './protocol.js';
-import { cancelled } from './stream-lifetime.js';
 import { textDecoders } from './text-encoding.js';
 
 /**
@@ -67,13 +67,13 @@ async function readFor(
   scope: CallScope,
   binding: ToolBinding,
 ): Promise<Buffer> {
-  if (scope.cancelled) throw cancelled(scope.cancelled);
+  if (scope.cancelled) throw describeCancel(scope.cancelled);
   refuseCharacters(path, args);
   const rendered = path.render(args);
   if (rendered === undefined) throw missingArgument(path, args);
   try {
     const bytes = await readInside(resolve(binding.base_dir, rendered), rule);
-    if (scope.cancelled) throw cancelled(scope.cancelled);
+    if (scope.cancelled) throw describeCancel(scope.cancelled);
     return bytes;
   } catch (error) {
     throw error instanceof GatehouseError ? error : describeFileError(error, path);

@@ -4,6 +4,7 @@ import { Exchange } from './http-exchange.js';
 import { describeFault, isUnreachable } from './http-fault.js';
 import type { TokenSource } from './http-oauth.js';
 import type { UpstreamOrigin } from './http-origin.js';
+import { describeRefusal } from './http-refusal.js';
 import type { RenderedRequest, RequestPlan } from './http-request.js';
 import { encodeResult } from './http-result.js';
 import { backoffMs, isIdempotent, isRetryableStatus, parseRetryAfter } from './retry.js';
@@ -44,7 +45,7 @@ export class HttpCall implements PreparedCall {
   async #sendWithRetries(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
     for (let attempt = 0; ; attempt++) {
       const outcome = await this.#sendAuthorized(request, deadline).catch(describeFault);
-      this.#recordHealth(outcome);
+      this.parts.origin.record(outcome, this.parts.tool);
       const delayMs = attempt < this.#retries ? retryDelay(outcome, attempt) : undefined;
       if (delayMs !== undefined && delayMs < deadline.remaining_ms) {
         await deadline.pause(delayMs);
@@ -94,14 +95,6 @@ export class HttpCall implements PreparedCall {
     if (!becomesGet) return { ...request, path };
     return { method: 'GET', path, headers: dropHeader(request.headers, 'content-type'), body: null };
   }
-
-  #recordHealth(outcome: Exchange | GatehouseError): void {
-    const { origin, tool } = this.parts;
-    if (outcome instanceof GatehouseError) {
-      if (isUnreachable(outcome) || outcome.reason === 'tls_failed') origin.markDown(outcome.reason, tool);
-    } else if (isRetryableStatus(outcome.status)) origin.markDown(`status_${outcome.status}`, tool);
-    else origin.markUp(tool);
-  }
 }
 
 function isRedirect(status: number): boolean {
@@ -117,23 +110,4 @@ function retryDelay(outcome: Exchange | GatehouseError, attempt: number): number
   if (outcome instanceof GatehouseError) return isUnreachable(outcome) ? backoffMs(attempt) : undefined;
   if (!isRetryableStatus(outcome.status)) return undefined;
   return parseRetryAfter(outcome.headers['retry-after']) ?? backoffMs(attempt);
-}
-
-// Callers see the status alone: an upstream's error text is full of what they must not. The answer itself travels for
-// the reference client, whose upstream is the provider.
-function describeRefusal(answer: Exchange): GatehouseError {
-  const retryAfter = answer.headers['retry-after'];
-  const waitMs = parseRetryAfter(retryAfter);
-  return new GatehouseError('upstream_failed', {
-    detail: `The upstream answered with status ${answer.status}.`,
-    reason: `status_${answer.status}`,
-    upstream_status: answer.status,
-    upstream_answer: {
-      status: answer.status,
-      content_type: answer.headers['content-type'],
-      retry_after: retryAfter,
-      body: answer.body,
-    },
-    ...(waitMs !== undefined && { retry_after: Math.ceil(waitMs / 1000) }),
-  });
 }

@@ -1,4 +1,5 @@
-import { type CallScope, type CancelReason, GatehouseError } from '../core/index.js';
+import type { CallScope, GatehouseError } from '../core/index.js';
+import { describeCancel } from './cancellation.js';
 
 /** Something that a call waits for and that can be ended early: an exchange, a pause, a stream. */
 export interface Stoppable {
@@ -74,16 +75,4 @@ export class CallDeadline {
 
 function expire(deadline: CallDeadline): void {
   deadline.end(describeCancel('timeout'));
-}
-
-/** The error of a call that was cancelled. */
-export function describeCancel(reason: CancelReason): GatehouseError {
-  switch (reason) {
-    case 'client_aborted':
-      return new GatehouseError('client_aborted');
-    case 'draining':
-      return new GatehouseError('draining', { retry_after: 1 });
-    case 'timeout':
-      return new GatehouseError('upstream_timeout', { reason: 'deadline' });
-  }
 }

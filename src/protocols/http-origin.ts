@@ -2,7 +2,10 @@ import { Pool } from 'undici';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
 import { createGuardedConnector } from './egress-connection.js';
+import { isUnreachable } from './http-fault.js';
 import type { ProtocolDependencies, UpstreamHealth } from './protocol.js';
+import { isRetryableStatus } from './retry.js';
+import { StreamConnections } from './stream-connections.js';
 
 /** Connections that one origin may hold; more calls wait for one within their own time. */
 const connectionsPerOrigin = 128;
@@ -10,6 +13,8 @@ const connectionsPerOrigin = 128;
 /** The connections to one upstream, and whether it was there when last asked. */
 export class UpstreamOrigin {
   readonly pool: Pool;
+  /** For answers that are read as they come. */
+  readonly streams: StreamConnections;
   /** `host:port`: what events and health call it. */
   readonly name: string;
   #reason: string | undefined;
@@ -20,6 +25,7 @@ export class UpstreamOrigin {
   ) {
     const { url, policy, tls } = upstream;
     this.name = `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`;
+    this.streams = new StreamConnections(upstream);
     this.pool = new Pool(url.origin, {
       connect: createGuardedConnector({ policy, tls }),
       connections: connectionsPerOrigin,
@@ -40,6 +46,14 @@ export class UpstreamOrigin {
     if (this.#reason === undefined) return;
     this.deps.report({ kind: 'recovered', upstream: this.name, tool, reason: this.#reason });
     this.#reason = undefined;
+  }
+
+  /** Takes what a request came to: who can't be reached or answers 502, 503 or 504 is down, any other answer is up. */
+  record(outcome: GatehouseError | { readonly status: number }, tool: string): void {
+    if (outcome instanceof GatehouseError) {
+      if (isUnreachable(outcome) || outcome.reason === 'tls_failed') this.markDown(outcome.reason, tool);
+    } else if (isRetryableStatus(outcome.status)) this.markDown(`status_${outcome.status}`, tool);
+    else this.markUp(tool);
   }
 
   health(): UpstreamHealth {
@@ -66,6 +80,7 @@ export class UpstreamOrigins {
     for (const [key, origin] of this.#origins) {
       if (inUse.has(origin)) continue;
       this.#origins.delete(key);
+      origin.streams.retire();
       // Rejects only for a pool that is closed already, which is what is wanted.
       origin.pool.close().catch(() => undefined);
     }
@@ -79,6 +94,6 @@ export class UpstreamOrigins {
     const error = new GatehouseError('upstream_failed', { reason: 'closed' });
     const origins = [...this.#origins.values()];
     this.#origins.clear();
-    await Promise.all(origins.map((origin) => origin.pool.destroy(error)));
+    await Promise.all(origins.flatMap((origin) => [origin.pool.destroy(error), origin.streams.close(error)]));
   }
 }

@@ -1,6 +1,6 @@
 import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from '@modelcontextprotocol/client';
 import { type CancelReason, GatehouseError } from '../core/index.js';
-import { cancelled } from './stream-lifetime.js';
+import { describeCancel } from './cancellation.js';
 
 /** Why a connection to an MCP server ended or never stood; the reason code of reports and health. */
 export type McpProblem =
@@ -41,7 +41,7 @@ const rpcReasons: ReadonlyMap<number, string> = new Map([
 
 /** What a failed call means for its caller: a code, a reason, and nothing that the server wrote. */
 export function toCallError(error: unknown, reason: CancelReason | undefined): GatehouseError {
-  if (reason) return cancelled(reason);
+  if (reason) return describeCancel(reason);
   const refused = findGatehouseError(error);
   if (refused) return refused;
   if (error instanceof ProtocolError) return toRpcError(error);

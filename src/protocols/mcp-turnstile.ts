@@ -1,5 +1,5 @@
 import { type CallScope, type CancelReason, GatehouseError } from '../core/index.js';
-import { cancelled } from './stream-lifetime.js';
+import { describeCancel } from './cancellation.js';
 
 type Waiter = (error?: GatehouseError) => void;
 
@@ -25,7 +25,7 @@ export class Turnstile {
         else resolve();
       };
       const timer = setTimeout(pass, timeoutMs, new GatehouseError('upstream_timeout'));
-      const cancel = (reason: CancelReason): void => pass(cancelled(reason));
+      const cancel = (reason: CancelReason): void => pass(describeCancel(reason));
       let stopListening: () => void = () => undefined;
       this.#waiters.add(pass);
       stopListening = scope.onCancel(cancel);

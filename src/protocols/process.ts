@@ -1,6 +1,6 @@
 import { type CallScope, GatehouseError } from '../core/index.js';
+import { describeCancel } from './cancellation.js';
 import type { Sandbox, SandboxedProcess } from './sandbox.js';
-import { cancelled } from './stream-lifetime.js';
 
 /** One run of a program to its end. */
 export interface ProcessJob {
@@ -45,7 +45,7 @@ export class ProcessRunner {
    * `process_unstartable` or `process_killed`). The exit code is the caller's to judge.
    */
   run(job: ProcessJob, scope: CallScope): Promise<ProcessOutcome> {
-    if (scope.cancelled) return Promise.reject(cancelled(scope.cancelled));
+    if (scope.cancelled) return Promise.reject(describeCancel(scope.cancelled));
     if (this.#closed) return Promise.reject(new GatehouseError('draining'));
     if (this.#waiting.size >= longestQueue) {
       return Promise.reject(new GatehouseError('overloaded', { retry_after: 1 }));
@@ -105,7 +105,7 @@ class Run {
 
   watch(scope: CallScope): void {
     this.#timer = setTimeout(() => this.abort(new GatehouseError('upstream_timeout')), this.job.timeout_ms);
-    this.#stopListening = scope.onCancel((reason) => this.abort(cancelled(reason)));
+    this.#stopListening = scope.onCancel((reason) => this.abort(describeCancel(reason)));
   }
 
   start(): void {

@@ -11,6 +11,8 @@ import {
   type ToolBinding,
   type UpstreamHealth,
 } from './protocol.js';
+import { createSseProtocol } from './sse.js';
+import { createStreamableHttpProtocol } from './streamable-http.js';
 import { createTextProtocol } from './text.js';
 
 /** Every protocol of the server, behind one door. */
@@ -34,6 +36,8 @@ type ProtocolFactory = (deps: ProtocolDependencies) => Protocol<unknown>;
 // One line a protocol.
 const factories = {
   http: createHttpProtocol,
+  sse: createSseProtocol,
+  streamable_http: createStreamableHttpProtocol,
   text: createTextProtocol,
   file: createFileProtocol,
   mcp: createMcpProtocol,

@@ -31,9 +31,9 @@ function isJsonText(text: string): boolean {
   }
 }
 
-/** Bytes as JSON: `{"encoding":"base64","data":"…"}`, the one form that every client can take. */
+/** Bytes as JSON: `{"base64":"…"}`, the one form that every client can take. */
 export function toBase64Json(bytes: Buffer): string {
-  return `{"encoding":"base64","data":"${bytes.toString('base64')}"}`;
+  return `{"base64":"${bytes.toString('base64')}"}`;
 }
 
 /** An item's JSON text: its own, or its bytes as base64. */

@@ -253,7 +253,7 @@ describe('writeNdjson', () => {
     const { port } = await serve(writeNdjson, () => of({ data: '{"a":"ü"}' }, { data: Buffer.from('hi') }));
     const got = await get(port);
     expect(got.headers['content-type']).toBe('application/x-ndjson');
-    expect(got.text).toBe('{"a":"ü"}\n{"encoding":"base64","data":"aGk="}');
+    expect(got.text).toBe('{"a":"ü"}\n{"base64":"aGk="}');
   });
 
   it('ends a line soon, so that a reader by lines need not wait for the next one', async () => {

@@ -1,0 +1,13 @@
+import { type CancelReason, GatehouseError } from '../core/index.js';
+
+/** The error of a call that was cancelled. */
+export function describeCancel(reason: CancelReason): GatehouseError {
+  switch (reason) {
+    case 'client_aborted':
+      return new GatehouseError('client_aborted');
+    case 'draining':
+      return new GatehouseError('draining', { retry_after: 1 });
+    case 'timeout':
+      return new GatehouseError('upstream_timeout', { reason: 'deadline' });
+  }
+}
