@@ -1,5 +1,7 @@
 export * from './address.js';
 export * from './blocks.js';
+export * from './breaker.js';
+export * from './concurrency.js';
 export * from './config.js';
 export * from './headers.js';
 export * from './limiter.js';
