@@ -57,7 +57,11 @@ export const mcpServerSchema = serverFields.superRefine((server, context) => {
 });
 export type McpServerConfig = z.infer<typeof mcpServerSchema>;
 
-const serversSchema = z.strictObject({ mcpServers: z.record(z.string().regex(/^[\w.-]+$/), mcpServerSchema) });
+const serversSchema = z.strictObject({
+  mcpServers: z
+    .record(z.string().regex(/^[\w.-]+$/), mcpServerSchema)
+    .refine((servers) => Object.keys(servers).length > 0, 'at least one server must be named'),
+});
 
 /** The `mcp` key of a manual entry with `source: mcp`: the guide's shape, UTCP 1.x's, or a `url` alone. */
 export const mcpSourceSchema = z

@@ -9,7 +9,7 @@ import {
   type SandboxPlace,
   unprivilegedUser,
 } from './sandbox-options.js';
-import { proveSandbox, requireBubblewrap, requirePrlimit, sandboxError } from './sandbox-probe.js';
+import { findSystemProgram, proveSandbox, requireBubblewrap, requirePrlimit, sandboxError } from './sandbox-probe.js';
 import { type SandboxedProcess, watchBubblewrap, watchProcess } from './sandbox-process.js';
 
 export * from './sandbox-options.js';
@@ -110,7 +110,7 @@ function prepareHost(options: SandboxOptions, user: ProcessUser | undefined, pla
   const prlimit = process.platform === 'linux' ? requirePrlimit(place) : undefined;
   const processes = options.limits.processes && options.limits.processes * unsandboxedProcessFactor;
   const limits = { ...options.limits, ...(processes === undefined ? {} : { processes }) };
-  const line = [...(prlimit ? limitCommand(prlimit, limits) : []), options.command];
+  const line = [...dieWithParent(), ...(prlimit ? limitCommand(prlimit, limits) : []), options.command];
   const [program = options.command, ...prefix] = line;
   const env = { ...options.environment };
   const cwd = options.working_directory ?? '/tmp';
@@ -120,6 +120,12 @@ function prepareHost(options: SandboxOptions, user: ProcessUser | undefined, pla
       return watchProcess(spawn(program, [...prefix, ...args], { env, cwd, stdio, detached: true, ...user }));
     },
   };
+}
+
+/** Ends the program when this server is killed, as bubblewrap does; where setpriv is missing its closed input must do. */
+function dieWithParent(): readonly string[] {
+  const setpriv = findSystemProgram('setpriv');
+  return setpriv ? [setpriv, '--pdeathsig', 'KILL', '--'] : [];
 }
 
 function limitCommand(prlimit: string, limits: ProcessLimits): readonly string[] {

@@ -1,4 +1,6 @@
 // An MCP stdio server that misbehaves on request: each tool is one way to misbehave, each flag one way to start badly.
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 
 const flags = new Set(process.argv.slice(2));
@@ -46,6 +48,23 @@ const tools = {
   }),
   secret: () => {
     process.stderr.write(`the key is ${process.env.KEY}\n`);
+    return { content: [] };
+  },
+  peek: async ({ path, port }) => {
+    const file = await readFile(path, 'utf8').catch((error) => error.code);
+    const written = await writeFile(`${path}.new`, 'x').then(
+      () => 'written',
+      (error) => error.code,
+    );
+    const reached = await new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve('reached')).on('error', (error) => resolve(error.code));
+      socket.unref();
+    });
+    return { content: [], structuredContent: { file, written, reached } };
+  },
+  hoard: () => {
+    const held = [];
+    while (held.length < 4_096) held.push(Buffer.alloc(1_048_576, 1));
     return { content: [] };
   },
   babble: () => {

@@ -8,7 +8,8 @@ import type { UpstreamReport } from '../../src/protocols/protocol.js';
 import { type BindingOptions, makeBinding } from './binding.js';
 
 const support = realpathSync(import.meta.dirname);
-const modules = realpathSync(join(import.meta.dirname, '../../node_modules'));
+/** Where the packages are. */
+export const modulesFolder = realpathSync(join(import.meta.dirname, '../../node_modules'));
 
 /** A server configuration, as it is written in a template. */
 export type ServerConfig = JsonObject;
@@ -30,13 +31,13 @@ export function filesystemServer(folder: string): ServerConfig {
 }
 
 function packageServer(name: string, args: readonly string[]): ServerConfig {
-  const script = join(modules, '@modelcontextprotocol', name, 'dist/index.js');
-  return { command: process.execPath, args: [script, ...args], read_only_paths: [modules] };
+  const script = join(modulesFolder, '@modelcontextprotocol', name, 'dist/index.js');
+  return { command: process.execPath, args: [script, ...args], read_only_paths: [modulesFolder] };
 }
 
 /** Where a package's server stands, for those that are started by the test. */
 export function everythingScript(): string {
-  return join(modules, '@modelcontextprotocol/server-everything/dist/index.js');
+  return join(modulesFolder, '@modelcontextprotocol/server-everything/dist/index.js');
 }
 
 /** A protocol under test, with what it reported. */
