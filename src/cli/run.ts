@@ -1,13 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { LoadError } from '../core/index.js';
+import { callCommand } from './call.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
 import { explainCommand } from './explain.js';
 import { manualCommand } from './manual.js';
 import { serveCommand } from './serve.js';
+import { signCommand } from './sign.js';
 import { renderFindings, renderFindingsJson } from './terminal.js';
+import { toolsCommand } from './tools.js';
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [serveCommand, manualCommand, explainCommand];
+export const commands: readonly Command[] = [
+  serveCommand,
+  manualCommand,
+  explainCommand,
+  signCommand,
+  toolsCommand,
+  callCommand,
+];
 
 /** Runs one command line and gives its exit code: 0 good, 1 findings, 2 wrong usage or unreadable input. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {

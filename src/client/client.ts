@@ -8,7 +8,7 @@ import { ToolDirectory } from './directory.js';
 import { Discovery, fetchKeys } from './discovery.js';
 import { NotFoundError, ToolError } from './errors.js';
 import { HttpFetcher } from './http.js';
-import type { ServedManual, ServedTool } from './manual.js';
+import type { ServedManual } from './manual.js';
 import { type CallOptions, type ClientOptions, defaults, type SearchOptions, type StreamChunk } from './options.js';
 import { createPinStore } from './pins.js';
 import { locateProvider, type Provider } from './provider.js';
@@ -22,8 +22,8 @@ import { GivenVariables } from './variables.js';
 export interface Client {
   /** Fetches the manual, or confirms by its ETag that it has not changed. Throws ToolError. */
   discover(): Promise<ServedManual>;
-  /** Asks the provider for the tools that fit a task best, best first. Throws ToolError. */
-  search(query: string, options?: SearchOptions): Promise<readonly ServedTool[]>;
+  /** A manual of the tools that fit a task best, best first, as the provider ranks them. Throws ToolError. */
+  search(query: string, options?: SearchOptions): Promise<ServedManual>;
   /**
    * Calls a tool, by its name with or without `manual.` before it, and gives its result. The arguments are checked
    * against the tool's schema before anything is sent. Throws ToolError.
@@ -98,14 +98,14 @@ class ManualClient implements Client {
     return manual;
   }
 
-  async search(query: string, { tag, limit }: SearchOptions = {}): Promise<readonly ServedTool[]> {
+  async search(query: string, { tag, limit }: SearchOptions = {}): Promise<ServedManual> {
     const manual = await this.#discovery.fetch({
-      q: query,
+      ...(query !== '' && { q: query }),
       ...(tag !== undefined && { tag }),
       ...(limit !== undefined && { limit: String(limit) }),
     });
     this.#tools.add(manual.tools);
-    return manual.tools;
+    return manual;
   }
 
   async call(tool: string, args: Arguments = {}, options: CallOptions = {}): Promise<unknown> {

@@ -19,7 +19,7 @@ export interface OAuth2Credential {
 }
 
 export interface ClientOptions {
-  /** Where the manual is: `https://tools.example.com/utcp`, or `/utcp/{manual}`, or a static manual. */
+  /** Where the manual is: `https://tools.example.com/utcp`, or `/utcp/{manual}`, or a static manual; of a bare origin, its `/utcp`. */
   readonly url: string;
   readonly credential?: Credential;
   /**

@@ -23,6 +23,8 @@ export function locateProvider(options: ClientOptions): Provider {
   if (manualUrl.protocol !== 'https:' && manualUrl.protocol !== 'http:') throw invalidUrl('it is not an http URL');
   if (manualUrl.username !== '' || manualUrl.password !== '') throw invalidUrl('it carries a credential');
   manualUrl.hash = '';
+  // A bare origin means the endpoint that UTCP names.
+  if (manualUrl.pathname === '/') manualUrl.pathname = '/utcp';
   // Gatehouse serves `/utcp` and `/utcp/{manual}`, perhaps behind a prefix of the path.
   const [, prefix = '', manual = ''] = /^(.*)\/utcp(?:\/([^/]+))?\/?$/.exec(manualUrl.pathname) ?? [];
   const at = (path: string) => new URL(`${prefix}${path}`, manualUrl.origin);

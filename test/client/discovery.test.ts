@@ -37,7 +37,7 @@ describe('discovery', () => {
 
   it('searches by q, tag and limit, each search with its own ETag', async () => {
     const { client, seen } = await serve(({ url }) => ({ headers: { etag: `"${url}"` }, body: makeManual(['a']) }));
-    const tools = await client.search('all books & more', { tag: 'read', limit: 5 });
+    const { tools } = await client.search('all books & more', { tag: 'read', limit: 5 });
     expect(tools.map(({ name }) => name)).toEqual(['a']);
     await client.search('other');
     expect(seen.map(({ url }) => url)).toEqual(['/utcp?q=all+books+%26+more&tag=read&limit=5', '/utcp?q=other']);
