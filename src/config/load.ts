@@ -8,10 +8,13 @@ import {
   buildCatalog,
   type Catalog,
   type ConfiguredManual,
+  type LoadedManual,
   loadManual,
+  type ManualEntry,
   parseDocument,
   type SourceDocument,
 } from '../manual/index.js';
+import { listMcpManual } from '../protocols/index.js';
 import { SecureVariableLoader, type VariableSource } from '../variables/index.js';
 import { knownKeys } from './keys.js';
 import { describeIssues } from './problem.js';
@@ -62,7 +65,7 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   const variables = new SecureVariableLoader(config.variables, prepared.environment);
   const notices: Finding[] = [];
   return atLines(document, async () => {
-    const manuals = await loadManuals(config, base_dir, notices);
+    const manuals = await loadManuals({ config, base_dir, file: document.file, variables, notices });
     const catalog = buildCatalog(manuals);
     const policy = Policy.compile(config.policy, catalog.tools, notices);
     const strays = [
@@ -114,12 +117,21 @@ async function readConfigDocument(file: string): Promise<SourceDocument> {
   return parseDocument(text, file);
 }
 
-async function loadManuals(config: GatehouseConfig, base_dir: string, notices: Finding[]): Promise<ConfiguredManual[]> {
+interface ManualParts {
+  readonly config: GatehouseConfig;
+  readonly base_dir: string;
+  readonly file: string;
+  readonly variables: VariableSource;
+  readonly notices: Finding[];
+}
+
+async function loadManuals(parts: ManualParts): Promise<ConfiguredManual[]> {
+  const { config, base_dir, notices } = parts;
   const findings: Finding[] = [];
   const loaded: ConfiguredManual[] = [];
-  for (const entry of config.manuals) {
+  for (const [position, entry] of config.manuals.entries()) {
     try {
-      const manual = await loadManual(entry, base_dir);
+      const manual = entry.source === 'mcp' ? await loadMcp(entry, position, parts) : await loadManual(entry, base_dir);
       notices.push(...manual.notices);
       loaded.push({ ...manual, entry });
     } catch (error) {
@@ -129,6 +141,32 @@ async function loadManuals(config: GatehouseConfig, base_dir: string, notices: F
   }
   if (findings.length > 0) throw new LoadError(findings);
   return loaded;
+}
+
+/** A manual whose tools are what an MCP server lists: it has no document, so its findings point into the configuration. */
+async function loadMcp(entry: ManualEntry, position: number, parts: ManualParts): Promise<LoadedManual> {
+  const pointer = toPointer('manuals', position, 'mcp');
+  const manual = await listMcpManual(entry.mcp ?? {}, {
+    manual: entry.name,
+    mcp: parts.config.mcp,
+    file: parts.file,
+    pointer,
+    base_dir: parts.base_dir,
+    variables: parts.variables,
+    timeout_ms: entry.timeout_ms,
+    settings: entry,
+    notice: (finding) => parts.notices.push(finding),
+  });
+  return {
+    manual,
+    notices: [],
+    kind: 'utcp',
+    digest: digest(manual),
+    file: parts.file,
+    base_dir: parts.base_dir,
+    pointers: new Map(manual.tools.map(({ name }) => [name, pointer])),
+    lineOf: () => undefined,
+  };
 }
 
 function findUnknownRoles(config: GatehouseConfig): Finding[] {
@@ -150,7 +188,7 @@ function findUnknownRoles(config: GatehouseConfig): Finding[] {
 }
 
 function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfig {
-  const { variables, server, security_log } = config;
+  const { variables, server, security_log, mcp } = config;
   const absolute = (path: string) => resolve(base_dir, path);
   return {
     ...config,
@@ -170,6 +208,7 @@ function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfi
         },
       }),
     },
+    mcp: { ...mcp, ...(mcp.lock_file !== undefined && { lock_file: absolute(mcp.lock_file) }) },
     security_log: {
       ...security_log,
       ...(security_log.file !== undefined && { file: absolute(security_log.file) }),

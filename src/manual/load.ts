@@ -27,7 +27,7 @@ export interface LoadedManual {
   /** JSON pointers into the source, by tool name. */
   readonly pointers: ReadonlyMap<string, string>;
   /** The line of a pointer in the source. */
-  lineOf(pointer: string): number;
+  lineOf(pointer: string): number | undefined;
 }
 
 /** Reads files of this machine and no URL. */

@@ -89,7 +89,7 @@ function placeInManual(finding: Finding, tool: Tool, manual: ConfiguredManual): 
     file: finding.file ?? manual.file,
     pointer,
     message: `${tool.id}: ${finding.message}`,
-    line,
+    ...(line !== undefined && { line }),
   };
 }
 

@@ -4,7 +4,7 @@ import { CallerDirectory, renderChallenge } from '../auth/index.js';
 import type { LoadedConfig, ServerConfig } from '../config/index.js';
 import { type ErrorCode, type Finding, LoadError, type PreparedCall } from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
-import { createMemoryBlockList, createMemoryLimiter } from '../limits/index.js';
+import { openState, type RedisReason, type State, type StoreStatus } from '../limits/index.js';
 import type { Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry, type UpstreamReport } from '../protocols/index.js';
 import { registerCallRoutes } from '../routes/call.js';
@@ -47,7 +47,9 @@ export interface GatehouseServer {
 
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
-  const server = new Server(loaded, deps);
+  const sink = deps.sink ?? openSink(loaded, deps.report ?? reportToStandardError);
+  const state = await openSharedState(loaded, sink);
+  const server = new Server(loaded, deps, sink, state);
   await server.wire();
   return server;
 }
@@ -56,6 +58,7 @@ class Server implements GatehouseServer {
   readonly app: FastifyInstance;
   readonly sink: EventSink;
   readonly notices: Finding[];
+  readonly #state: State;
   readonly #identity: Identity;
   readonly #protocols: ProtocolRegistry;
   readonly #report: (line: string) => void;
@@ -65,15 +68,18 @@ class Server implements GatehouseServer {
   #gate: Gate | undefined;
   #url: string;
 
-  constructor(loaded: LoadedConfig, deps: ServerDependencies) {
+  constructor(loaded: LoadedConfig, deps: ServerDependencies, sink: EventSink, state: State) {
     this.#loaded = loaded;
+    this.sink = sink;
+    this.#state = state;
     this.#settings = loaded.config.server;
-    this.#report = deps.report ?? ((line) => void process.stderr.write(`${line}\n`));
+    this.#report = deps.report ?? reportToStandardError;
     this.notices = [...loaded.notices];
     this.#url = this.#settings.public_url ?? localUrl(this.#settings, this.#settings.port);
     this.app = createApp(this.#settings);
-    this.sink = deps.sink ?? openSink(loaded, this.#report);
-    this.#protocols = deps.protocols ?? createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)) });
+    this.#protocols =
+      deps.protocols ??
+      createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)), mcp: loaded.config.mcp });
     this.#identity = new Identity(this.app, this.sink, () => this.#url);
   }
 
@@ -86,10 +92,10 @@ class Server implements GatehouseServer {
     await this.#identity.register();
     this.#gate = {
       generation: buildGeneration(this.#loaded, this.#parts(this.#loaded), this.notices),
-      limiter: createMemoryLimiter(),
-      addressLimiter: createMemoryLimiter(),
+      limiter: this.#state.limiter,
+      addressLimiter: this.#state.addressLimiter,
       sink: this.sink,
-      blocks: createMemoryBlockList(),
+      blocks: this.#state.blocks,
       draining: false,
       active: 0,
       streams: new Set(),
@@ -126,9 +132,7 @@ class Server implements GatehouseServer {
     await this.#protocols.close();
     await this.#identity.close();
     await this.gate.generation.authenticator.close();
-    await this.gate.blocks.close();
-    await this.gate.limiter.close();
-    await this.gate.addressLimiter.close();
+    await this.#state.close();
     await this.sink.close();
   }
 
@@ -181,6 +185,27 @@ class Server implements GatehouseServer {
     await registerOauthRoutes(this.app, gate);
     registerHealthRoutes(this.app, gate);
   }
+}
+
+function reportToStandardError(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function openSharedState(loaded: LoadedConfig, sink: EventSink): Promise<State> {
+  const { state } = loaded.config;
+  const redis_url =
+    state.redis_url_variable === undefined ? undefined : loaded.variables.load(state.redis_url_variable);
+  return openState({
+    config: state,
+    redis_url,
+    onChange: (status, reason) => sink.emit(describeState(status, reason)),
+  });
+}
+
+function describeState(status: StoreStatus, reason: RedisReason): SecurityEvent {
+  return status === 'degraded'
+    ? { event: 'state.degraded', outcome: 'failure', reason, store: 'redis' }
+    : { event: 'state.restored', outcome: 'success', reason, store: 'redis' };
 }
 
 function openSink(loaded: LoadedConfig, report: (line: string) => void): EventSink {
