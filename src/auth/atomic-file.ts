@@ -1,10 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Puts `text` in place of the file, whole or not at all: written beside it, flushed to the disk, renamed over it. Only
- * its owner may read it. Throws the file system's error and leaves nothing behind.
+ * Puts `text` in place of the file, whole or not at all: written beside it, flushed to the disk, renamed over it. It
+ * keeps the mode that it had, and a new file is for its owner alone. Throws the file system's error and leaves nothing
+ * behind.
  */
 export function replaceFile(file: string, text: string): void {
   withTemporary(file, text, (temporary) => renameSync(temporary, file));
@@ -28,7 +40,7 @@ function withTemporary<Result>(file: string, text: string, place: (temporary: st
   const directory = dirname(file);
   const temporary = join(directory, `.${basename(file)}.${randomBytes(6).toString('hex')}`);
   try {
-    writeFlushed(temporary, text);
+    writeFlushed(temporary, text, file);
     const result = place(temporary);
     flushDirectory(directory);
     return result;
@@ -37,10 +49,14 @@ function withTemporary<Result>(file: string, text: string, place: (temporary: st
   }
 }
 
-function writeFlushed(file: string, text: string): void {
-  const descriptor = openSync(file, 'wx', 0o600);
+function writeFlushed(temporary: string, text: string, replaced: string): void {
+  const descriptor = openSync(temporary, 'wx', 0o600);
   try {
-    writeSync(descriptor, text);
+    writeFileSync(descriptor, text);
+    const old = statSync(replaced, { throwIfNoEntry: false });
+    // Edited by root, the file still has to be the server's to read.
+    if (old && process.getuid?.() === 0) fchownSync(descriptor, old.uid, old.gid);
+    if (old) fchmodSync(descriptor, old.mode & 0o777);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

@@ -12,7 +12,12 @@ export type AuthVerdict = (PrincipalVerdict & { readonly fresh: boolean }) | Rej
 /** What has been taken back, asked of every credential that verified (revocations.ts). */
 export interface RevocationCheck {
   /** Why this good credential is refused all the same; undefined when it is not. */
-  refuse(caller: string, credentialDigest: string, tokenId: string | undefined): AuthFailureReason | undefined;
+  refuse(
+    /** Undefined for a credential that nobody knows any more. */
+    caller: string | undefined,
+    credentialDigest: string,
+    tokenId: string | undefined,
+  ): AuthFailureReason | undefined;
 }
 
 export interface AuthenticatorOptions {
@@ -21,6 +26,11 @@ export interface AuthenticatorOptions {
   readonly revocations?: RevocationCheck;
   /** Verified credentials remembered at most; 50,000 when absent. */
   readonly cache_size?: number;
+  /**
+   * Whether an address has spent its budget of failures. Costly kinds are then not verified for it; a remembered
+   * credential, an API key and a certificate still pass, since they cost a lookup.
+   */
+  readonly is_throttled?: (address: string) => boolean | Promise<boolean>;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
@@ -39,6 +49,7 @@ export interface Authenticator {
 const missing: RejectedVerdict = { kind: 'rejected', reason: 'missing_credential' };
 const malformed: RejectedVerdict = { kind: 'rejected', reason: 'malformed_credential' };
 const unknown: RejectedVerdict = { kind: 'rejected', reason: 'unknown_key' };
+const throttled: RejectedVerdict = { kind: 'rejected', reason: 'too_many_failures' };
 const unbound: RejectedVerdict = { kind: 'rejected', reason: 'token_binding' };
 
 /** Puts the verifiers in a row behind one bounded memory of verified credentials; refused ones are never remembered. */
@@ -49,6 +60,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 class CredentialChain implements Authenticator {
   readonly #verifiers: readonly CredentialVerifier[];
   readonly #revocations: RevocationCheck | undefined;
+  readonly #isThrottled: (address: string) => boolean | Promise<boolean>;
   readonly #now: () => number;
   readonly #cache: PrincipalCache<AuthVerdict & { kind: 'principal' }>;
   // A verification that began before an invalidation must not be remembered after it.
@@ -57,17 +69,18 @@ class CredentialChain implements Authenticator {
   constructor(options: AuthenticatorOptions) {
     this.#verifiers = options.verifiers;
     this.#revocations = options.revocations;
+    this.#isThrottled = options.is_throttled ?? (() => false);
     this.#now = options.now ?? Date.now;
     this.#cache = new PrincipalCache(options.cache_size ?? 50_000);
   }
 
   authenticate(presented: PresentedCredential): AuthVerdict | Promise<AuthVerdict> {
     if (presented.transport === 'malformed') return malformed;
-    if (presented.token === undefined) return presented.certificate ? this.#verify(presented, undefined) : missing;
-    const digest = digestCredential(presented.token);
+    const digest = nameCredential(presented);
+    if (digest === undefined) return missing;
     const known = this.#cache.get(digest, this.#now());
     // Only an API key may come by either header; another token has to come as the bearer token that was verified.
-    if (known && (presented.transport === 'bearer' || known.principal.source === 'api_key')) {
+    if (known && (presented.transport !== 'x_api_key' || known.principal.source === 'api_key')) {
       return isBound(known, presented) ? known : unbound;
     }
     return this.#verify(presented, digest);
@@ -83,7 +96,7 @@ class CredentialChain implements Authenticator {
     await Promise.all(this.#verifiers.map((verifier) => verifier.close?.()));
   }
 
-  #verify(presented: PresentedCredential, digest: string | undefined): AuthVerdict | Promise<AuthVerdict> {
+  #verify(presented: PresentedCredential, digest: string): AuthVerdict | Promise<AuthVerdict> {
     const generation = this.#generation;
     const verdict = this.#ask(presented, 0);
     if (verdict instanceof Promise) return verdict.then((late) => this.#settle(late, presented, digest, generation));
@@ -92,7 +105,7 @@ class CredentialChain implements Authenticator {
 
   #ask(presented: PresentedCredential, from: number): DecidedVerdict | Promise<DecidedVerdict> {
     for (const [offset, verifier] of this.#verifiers.slice(from).entries()) {
-      const verdict = verifier.verify(presented);
+      const verdict = verifier.costly ? this.#askUnlessThrottled(verifier, presented) : verifier.verify(presented);
       if (verdict instanceof Promise) {
         return verdict.then((late) => (late.kind === 'not_mine' ? this.#ask(presented, from + offset + 1) : late));
       }
@@ -101,22 +114,38 @@ class CredentialChain implements Authenticator {
     return presented.token === undefined ? missing : unknown;
   }
 
-  #settle(
-    verdict: DecidedVerdict,
+  #askUnlessThrottled(
+    verifier: CredentialVerifier,
     presented: PresentedCredential,
-    digest: string | undefined,
-    generation: number,
-  ): AuthVerdict {
-    if (verdict.kind === 'rejected') return verdict;
+  ): CredentialVerdict | Promise<CredentialVerdict> {
+    const spent = this.#isThrottled(presented.address);
+    if (spent instanceof Promise) return spent.then((late) => (late ? throttled : verifier.verify(presented)));
+    return spent ? throttled : verifier.verify(presented);
+  }
+
+  #settle(verdict: DecidedVerdict, presented: PresentedCredential, digest: string, generation: number): AuthVerdict {
+    if (verdict.kind === 'rejected') return this.#explain(verdict, digest);
     const { principal } = verdict;
     const revoked = this.#revocations?.refuse(principal.id, principal.credential_digest, verdict.token_id);
     if (revoked) return { kind: 'rejected', reason: revoked, claimed: principal.id };
     if (!isBound(verdict, presented)) return { ...unbound, claimed: principal.id };
-    if (digest !== undefined && generation === this.#generation) {
+    if (generation === this.#generation) {
       this.#cache.set(digest, { ...verdict, fresh: false }, verdict.expires_at);
     }
     return { ...verdict, fresh: true };
   }
+
+  // A revoked key is taken out of the caller's keys, so nobody knows it; the log should still say what it was.
+  #explain(verdict: RejectedVerdict, digest: string): RejectedVerdict {
+    const revoked = verdict.reason === 'unknown_key' && this.#revocations?.refuse(undefined, digest, undefined);
+    return revoked ? { kind: 'rejected', reason: revoked } : verdict;
+  }
+}
+
+/** What a credential is remembered by; no base64url digest of a token can be a certificate's name. */
+function nameCredential({ token, certificate }: PresentedCredential): string | undefined {
+  if (token !== undefined) return digestCredential(token);
+  return certificate && `certificate ${certificate.thumbprint}`;
 }
 
 function isBound(verdict: PrincipalVerdict, presented: PresentedCredential): boolean {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { signingAlgorithms } from './token-form.js';
 
-const sha256Hex = z
+export const sha256Hex = z
   .string()
   .regex(/^[0-9a-f]{64}$/i, 'a SHA-256 digest in 64 hexadecimal digits')
   .toLowerCase();
-const instant = z.iso.datetime({ offset: true });
+export const instant = z.iso.datetime({ offset: true });
 
 const apiKey = z.strictObject({
   sha256: sha256Hex,
@@ -114,7 +114,9 @@ export const introspectionSchema = z.strictObject({
   max_cache_s: z.int().min(0).max(3600).default(60),
   max_concurrent: z.int().min(1).max(1000).default(32),
   timeout_ms: z.int().min(100).max(30_000).default(5000),
-  max_bytes: z.int().min(1024).max(1_048_576).default(65_536),
+  max_bytes: z.int().min(1024).max(1_048_576).default(16_384),
+  /** Which member of the answer is the subject; `client_id` for providers that give client tokens no `sub`. */
+  subject_claim: z.string().min(1).default('sub'),
   ...subjectMapping,
 });
 export type IntrospectionConfig = z.infer<typeof introspectionSchema>;

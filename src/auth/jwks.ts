@@ -122,7 +122,7 @@ export class RemoteKeySet implements KeySource {
 export class KeySets {
   readonly #fetchJson: FetchJson;
   readonly #now: () => number;
-  #sets = new Map<string, RemoteKeySet>();
+  readonly #sets = new Map<string, RemoteKeySet>();
 
   constructor(fetchJson: FetchJson, now: () => number = Date.now) {
     this.#fetchJson = fetchJson;
@@ -135,12 +135,6 @@ export class KeySets {
     const set = this.#sets.get(name) ?? new RemoteKeySet(uri, config, this.#fetchJson, this.#now);
     this.#sets.set(name, set);
     return set;
-  }
-
-  /** Forgets the sets of providers that the new configuration no longer names. */
-  retain(uris: ReadonlySet<string>, config: KeySetConfig): void {
-    const kept = new Set([...uris].map((uri) => JSON.stringify([uri, config])));
-    this.#sets = new Map([...this.#sets].filter(([name]) => kept.has(name)));
   }
 }
 

@@ -40,13 +40,14 @@ const latestSecond = 8.64e12;
  */
 export class JwtVerifier implements CredentialVerifier {
   readonly kind = 'jwt';
-  readonly #issuers: ReadonlyMap<string, TrustedIssuer>;
+  readonly costly = true;
+  readonly #issuers: readonly TrustedIssuer[];
   readonly #verify: JwtVerify;
   readonly #tolerance_ms: number;
   readonly #now: () => number;
 
   constructor(options: JwtVerifierOptions) {
-    this.#issuers = new Map(options.issuers.map((issuer) => [issuer.issuer, issuer]));
+    this.#issuers = options.issuers;
     this.#verify = options.verify;
     this.#tolerance_ms = options.clock_tolerance_ms;
     this.#now = options.now ?? Date.now;
@@ -58,7 +59,7 @@ export class JwtVerifier implements CredentialVerifier {
     const form = parseToken(token);
     if (typeof form === 'string') return reject(form);
     const { iss } = form.claims;
-    const issuer = typeof iss === 'string' ? this.#issuers.get(iss) : undefined;
+    const issuer = this.#issuers.find((trusted) => trusted.issuer === iss);
     if (!issuer) return reject('token_issuer');
     if (!issuer.algorithms.includes(form.algorithm)) return this.#reject('token_algorithm', issuer, form);
     if (issuer.access_tokens_only && !form.is_access_token) return this.#reject('token_type', issuer, form);

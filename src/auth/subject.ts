@@ -7,6 +7,8 @@ export interface SubjectRules {
   readonly roles_claim?: string | undefined;
   readonly roles_map: Readonly<Record<string, readonly string[]>>;
   readonly subject_prefix: string;
+  /** The claim that holds the subject; `sub` when absent. */
+  readonly subject_claim?: string;
 }
 
 // Ids stand in logs and in limit keys: bounded, and without control characters.
@@ -46,7 +48,7 @@ export class SubjectMapper {
 
   /** The principal's id; undefined when the claims have no usable subject. */
   nameOf(claims: JsonObject): string | undefined {
-    const { sub } = claims;
+    const sub = claims[this.#rules.subject_claim ?? 'sub'];
     return typeof sub === 'string' && soundId.test(sub) ? this.#rules.subject_prefix + sub : undefined;
   }
 

@@ -7,7 +7,7 @@ import { type KeySource, SharedSecretSource } from './key-source.js';
 import { checkRolesMap, SubjectMapper } from './subject.js';
 
 /** The least octets of an HS256 secret (RFC 7518 section 3.2: a key of the size of the hash, or larger). */
-export const minSecretLength = 32;
+const minSecretLength = 32;
 
 export interface IssuerParts {
   readonly callers: CallerDirectory;
