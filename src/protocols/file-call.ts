@@ -1,12 +1,5 @@
 import { basename, resolve } from 'node:path';
-import {
-  type Arguments,
-  type CallResult,
-  type CallScope,
-  GatehouseError,
-  type PreparedCall,
-  toPointer,
-} from '../core/index.js';
+import { type Arguments, type CallScope, GatehouseError, type PreparedCall, toPointer } from '../core/index.js';
 import type { CompiledText } from '../variables/index.js';
 import { describeCancel } from './cancellation.js';
 import { compilePath, prepareRule } from './file-rule.js';
@@ -14,6 +7,7 @@ import type { FileTemplate } from './file-template.js';
 import { notAllowed, type ReadRule, readInside } from './path-read.js';
 import type { ProtocolDependencies, ToolBinding } from './protocol.js';
 import { textDecoders } from './text-encoding.js';
+import { toResult } from './text-result.js';
 
 /**
  * Binds a template that reads a file. Directories are resolved and the path is compiled here. Throws LoadError: for a
@@ -41,25 +35,6 @@ export function prepareFileCall(
   };
 }
 
-/** A text as the result of a call: a JSON string, or the JSON that it holds. Throws `upstream_invalid`. */
-export function toResult(text: string | undefined, parse: 'text' | 'json'): CallResult {
-  if (text === undefined) throw new GatehouseError('upstream_invalid', { reason: 'encoding' });
-  if (parse === 'text') return { body: Buffer.from(JSON.stringify(text)) };
-  if (!isJson(text)) throw new GatehouseError('upstream_invalid', { reason: 'not_json' });
-  return { body: Buffer.from(text) };
-}
-
-/** Whether a text is one JSON text. */
-export function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    // A SyntaxError is the answer; its message quotes the text and is kept from every log.
-    return false;
-  }
-}
-
 async function readFor(
   path: CompiledText,
   args: Arguments,
@@ -69,7 +44,7 @@ async function readFor(
 ): Promise<Buffer> {
   if (scope.cancelled) throw describeCancel(scope.cancelled);
   refuseCharacters(path, args);
-  const rendered = path.render(args);
+  const rendered = path.render(args, scope);
   if (rendered === undefined) throw missingArgument(path, args);
   try {
     const bytes = await readInside(resolve(binding.base_dir, rendered), rule);

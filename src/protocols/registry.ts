@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type CallTemplate, type Finding, LoadError, type PreparedCall, toPointer } from '../core/index.js';
+import { createCliProtocol } from './cli.js';
 import { createFileProtocol } from './file.js';
 import { createHttpProtocol } from './http.js';
 import { createMcpProtocol } from './mcp.js';
@@ -38,6 +39,7 @@ const factories = {
   http: createHttpProtocol,
   sse: createSseProtocol,
   streamable_http: createStreamableHttpProtocol,
+  cli: createCliProtocol,
   text: createTextProtocol,
   file: createFileProtocol,
   mcp: createMcpProtocol,

@@ -29,6 +29,8 @@ export function sandboxMounts(options: SandboxOptions): readonly string[] {
 function isolation(options: SandboxOptions): readonly string[] {
   return [
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session'],
+    // bubblewrap's own init outlives bubblewrap, and is a zombie for ever where the server is the first of a container.
+    '--as-pid-1',
     ...(options.network === 'host' ? ['--share-net'] : []),
     ...['--uid', '65534', '--gid', '65534', '--cap-drop', 'ALL', '--hostname', 'sandbox', '--clearenv'],
   ];

@@ -47,6 +47,11 @@ export interface SandboxOptions {
   /** Absolute path; the private /tmp when absent (without a sandbox: the host's). */
   readonly working_directory?: string;
   readonly limits: ProcessLimits;
+  /**
+   * Whole milliseconds after which a sandbox ends even when nobody is left to end it, rounded up to seconds. Absent: it
+   * may run for ever. Without a sandbox it has no effect.
+   */
+  readonly lifetime_ms?: number;
   /** Absolute paths that the program sees beside the system's own, read-only. */
   readonly read_only_paths?: readonly string[];
   /** Absolute paths that the program may write to. */

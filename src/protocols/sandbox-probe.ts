@@ -4,14 +4,17 @@ import { LoadError } from '../core/index.js';
 import type { ProcessUser, SandboxPlace } from './sandbox-options.js';
 
 // Looked up in the system's own folders and never through PATH, which whoever starts the server may have set.
-const systemFolders = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin', '/sbin'];
+const systemFolders: readonly string[] = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin', '/sbin'];
 // `--disable-userns`, `--size` and `--clearenv`; Debian 12 and Ubuntu 24.04 carry it.
 const oldestBubblewrap = [0, 8] as const;
 const probeTimeoutMs = 10_000;
+// What was asked or tried once and held need not be for each tool and each reload.
+const newEnough = new Set<string>();
+const proven = new Set<string>();
 
 /** The absolute path of a system program, or undefined when it is not installed. */
-export function findSystemProgram(name: string): string | undefined {
-  return systemFolders.map((folder) => `${folder}/${name}`).find(isExecutable);
+export function findSystemProgram(name: string, folders = systemFolders): string | undefined {
+  return folders.map((folder) => `${folder}/${name}`).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
@@ -25,43 +28,38 @@ function isExecutable(path: string): boolean {
 }
 
 /** The absolute path of a bubblewrap that is new enough. Throws LoadError that says how to install it. */
-export function requireBubblewrap(place: SandboxPlace): string {
-  const bubblewrap = findSystemProgram('bwrap');
+export function requireBubblewrap(place: SandboxPlace, folders = systemFolders): string {
+  const bubblewrap = findSystemProgram('bwrap', folders);
   if (!bubblewrap) {
     throw sandboxError(place, 'sandbox-missing', 'The sandbox is required and bubblewrap is not installed.', install);
   }
+  if (newEnough.has(bubblewrap)) return bubblewrap;
   const version = /(\d+)\.(\d+)/.exec(spawnSync(bubblewrap, ['--version'], { encoding: 'utf8', env: {} }).stdout ?? '');
   const [major, minor] = [Number(version?.[1] ?? 0), Number(version?.[2] ?? 0)];
   if (major === oldestBubblewrap[0] && minor < oldestBubblewrap[1]) {
     throw sandboxError(place, 'sandbox-too-old', `bubblewrap ${major}.${minor} is older than 0.8.`, install);
   }
+  newEnough.add(bubblewrap);
   return bubblewrap;
 }
 
-/** The absolute path of prlimit. Throws LoadError that says how to install it. */
-export function requirePrlimit(place: SandboxPlace): string {
-  const prlimit = findSystemProgram('prlimit');
-  if (prlimit) return prlimit;
-  throw sandboxError(
-    place,
-    'prlimit-missing',
-    'Limits need prlimit, and it is not installed.',
-    'Install it (apt-get install util-linux).',
-  );
+/** The absolute path of a program that limits need. Throws LoadError that says how to install it. */
+export function requireLimitProgram(name: 'prlimit' | 'timeout', place: SandboxPlace, folders = systemFolders): string {
+  const found = findSystemProgram(name, folders);
+  if (found) return found;
+  const mend = `Install it (apt-get install ${name === 'prlimit' ? 'util-linux' : 'coreutils'}).`;
+  throw sandboxError(place, `${name}-missing`, `Limits need ${name}, and it is not installed.`, mend);
 }
 
 export interface SandboxProbe {
   readonly bubblewrap: string;
   /** bubblewrap's options, each ended by NUL. */
   readonly options: Buffer;
-  /** The limits' command line, up to where the program's own would begin. */
+  /** The command line of the limits, up to where the program's own begins. */
   readonly wrapper: readonly string[];
   readonly command: string;
   readonly user: ProcessUser | undefined;
 }
-
-// What was tried once and held need not be tried for each tool and each reload. The environment is no part of the key.
-const proven = new Set<string>();
 
 /**
  * Builds the sandbox once and asks in it whether the program can be executed, so that a host without user namespaces,

@@ -25,15 +25,20 @@ const notStarted: ProcessExit = { started: false, code: undefined };
 
 /** Wraps a child that leads a process group of its own (`detached`) and runs on the host. */
 export function watchProcess(child: ChildProcess): SandboxedProcess {
-  return wrapChild(
-    child,
-    reap(child).then((code) => (code === 'unspawned' ? notStarted : { started: true, code })),
-  );
+  const kill = () => {
+    if (child.pid !== undefined) killQuietly(-child.pid);
+  };
+  const exit = reap(child).then((code) => {
+    // What the program left running belongs to no call any more.
+    kill();
+    return code === 'unspawned' ? notStarted : { started: true, code };
+  });
+  return wrapChild(child, exit, kill);
 }
 
 /**
- * Wraps a bubblewrap child whose descriptors 3 and 4 are its options and its status. bubblewrap fails with exit code 1,
- * as programs do; it reports an exit code on its status alone when it has started the program, and then only.
+ * Wraps a bubblewrap child whose descriptors 3 and 4 are its options and its status. bubblewrap tells there the first
+ * process of the sandbox, and its exit code when it has started the program, and then only: it fails with 1, as programs do.
  */
 export function watchBubblewrap(child: ChildProcess, options: Buffer): SandboxedProcess {
   // Node leaves a child without streams when the host has no descriptor left (EMFILE), whatever its types say.
@@ -43,14 +48,39 @@ export function watchBubblewrap(child: ChildProcess, options: Buffer): Sandboxed
     optionStream.on('error', () => undefined);
     optionStream.end(options);
   }
-  const status = statusStream && 'setEncoding' in statusStream ? readAll(statusStream) : Promise.resolve('');
-  const exit = Promise.all([reap(child), status]).then(([code, text]) =>
-    code === 'unspawned' || code === undefined || !text.includes('"exit-code"') ? notStarted : { started: true, code },
-  );
-  return wrapChild(child, exit);
+  const inner = new FirstProcess();
+  const read = (text: string) => inner.learn(text);
+  const status = statusStream && 'setEncoding' in statusStream ? readAll(statusStream, read) : Promise.resolve('');
+  const exit = Promise.all([reap(child), status]).then(([code, text]) => {
+    const started = typeof code === 'number' && text.includes('"exit-code"');
+    return started ? { started, code } : notStarted;
+  });
+  return wrapChild(child, exit, () => inner.kill());
 }
 
-function wrapChild(child: ChildProcess, exit: Promise<ProcessExit>): SandboxedProcess {
+/**
+ * The first process of a sandbox, whose end is the end of all others in it. It is what must be killed: bubblewrap itself
+ * dying while it still builds the sandbox would leave the first process without a parent to die with.
+ */
+class FirstProcess {
+  #pid: number | undefined;
+  #doomed = false;
+
+  learn(status: string): void {
+    if (this.#pid !== undefined) return;
+    const told = /"child-pid": (\d+)/.exec(status)?.[1];
+    if (told === undefined) return;
+    this.#pid = Number(told);
+    if (this.#doomed) this.kill();
+  }
+
+  kill(): void {
+    this.#doomed = true;
+    if (this.#pid !== undefined) killQuietly(this.#pid);
+  }
+}
+
+function wrapChild(child: ChildProcess, exit: Promise<ProcessExit>, kill: () => void): SandboxedProcess {
   if (child.pid !== undefined) preferForMemoryKill(child.pid);
   // A program may close its input before all is written; how it ended is told by `exit`.
   child.stdin?.on('error', () => undefined);
@@ -60,7 +90,7 @@ function wrapChild(child: ChildProcess, exit: Promise<ProcessExit>): SandboxedPr
     stderr: child.stderr ?? undefined,
     exit,
     kill: () => {
-      if (child.exitCode === null && child.signalCode === null) killGroup(child);
+      if (child.exitCode === null && child.signalCode === null) kill();
     },
   };
 }
@@ -68,29 +98,25 @@ function wrapChild(child: ChildProcess, exit: Promise<ProcessExit>): SandboxedPr
 function reap(child: ChildProcess): Promise<number | undefined | 'unspawned'> {
   return new Promise((resolve) => {
     child.once('error', () => resolve('unspawned'));
-    child.once('exit', (code) => {
-      // What the program left running belongs to no call any more.
-      killGroup(child);
-      resolve(code ?? undefined);
-    });
+    child.once('exit', (code) => resolve(code ?? undefined));
   });
 }
 
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
+function killQuietly(pid: number): void {
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
   } catch {
-    // ESRCH: nobody of the group is left.
+    // ESRCH: it, or the last of its group, has ended.
   }
 }
 
-function readAll(stream: Readable): Promise<string> {
+function readAll(stream: Readable, onText: (soFar: string) => void): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     stream.setEncoding('utf8');
     stream.on('data', (part: string) => {
       text += part;
+      onText(text);
     });
     stream.on('error', () => resolve(text));
     stream.once('close', () => resolve(text));

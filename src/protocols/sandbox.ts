@@ -1,15 +1,16 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
+import { isKernelPath } from './path.js';
 import { sandboxMounts } from './sandbox-mounts.js';
+import { type ProcessUser, type SandboxOptions, type SandboxPlace, unprivilegedUser } from './sandbox-options.js';
 import {
-  type ProcessLimits,
-  type ProcessUser,
-  type SandboxOptions,
-  type SandboxPlace,
-  unprivilegedUser,
-} from './sandbox-options.js';
-import { findSystemProgram, proveSandbox, requireBubblewrap, requirePrlimit, sandboxError } from './sandbox-probe.js';
+  findSystemProgram,
+  proveSandbox,
+  requireBubblewrap,
+  requireLimitProgram,
+  sandboxError,
+} from './sandbox-probe.js';
 import { type SandboxedProcess, watchBubblewrap, watchProcess } from './sandbox-process.js';
 
 export * from './sandbox-options.js';
@@ -51,20 +52,27 @@ export function spawnSandboxed(
 }
 
 function requirePaths(options: SandboxOptions, place: SandboxPlace): void {
-  const paths = [
-    options.command,
-    ...(options.working_directory ? [options.working_directory] : []),
-    ...(options.read_only_paths ?? []),
-    ...(options.writable_paths ?? []),
-  ];
-  for (const path of paths) {
-    if (!isAbsolute(path)) {
-      throw sandboxError(place, 'path-relative', `${path} is not an absolute path.`, 'Write the whole path.');
-    }
-    if (!existsSync(path)) {
-      throw sandboxError(place, 'path-missing', `${path} does not exist.`, 'Create it or correct the path.');
-    }
+  requirePath(options.command, place);
+  const folders = [options.working_directory, ...(options.read_only_paths ?? []), ...(options.writable_paths ?? [])];
+  for (const path of folders) if (path !== undefined) requireShowable(path, place);
+}
+
+function requirePath(path: string, place: SandboxPlace): void {
+  if (!isAbsolute(path)) {
+    throw sandboxError(place, 'path-relative', `${path} is not an absolute path.`, 'Write the whole path.');
   }
+  if (!existsSync(path)) {
+    throw sandboxError(place, 'path-missing', `${path} does not exist.`, 'Create it or correct the path.');
+  }
+}
+
+// Shown in a sandbox, the host's root or /proc would undo it: other processes, their environments, every file.
+function requireShowable(path: string, place: SandboxPlace): void {
+  requirePath(path, place);
+  const real = realpathSync(path);
+  if (real !== '/' && !isKernelPath(real)) return;
+  const mend = 'Name the narrowest folder that the program needs.';
+  throw sandboxError(place, 'path-too-broad', `${path} must not be shown to a program.`, mend);
 }
 
 /** Who the program is on the host; undefined: who Gatehouse is. Never root. */
@@ -88,7 +96,8 @@ function prepareBubblewrap(options: SandboxOptions, user: ProcessUser | undefine
     throw sandboxError(place, 'sandbox-missing', 'The sandbox is required and bubblewrap needs Linux.', mend);
   }
   const bubblewrap = requireBubblewrap(place);
-  const wrapper = limitCommand(requirePrlimit(place), options.limits);
+  const limits = limitCommand(options, options.limits.processes, place);
+  const wrapper = [...limits, ...endAfter(options.lifetime_ms ?? 0, place)];
   const { environment: _, ...shown } = options;
   const bare = terminate(sandboxMounts({ ...shown, environment: {} }));
   const probe = { bubblewrap, options: bare, wrapper, command: options.command, user };
@@ -107,10 +116,9 @@ function prepareBubblewrap(options: SandboxOptions, user: ProcessUser | undefine
 
 function prepareHost(options: SandboxOptions, user: ProcessUser | undefined, place: SandboxPlace): Sandbox {
   // Outside Linux there is no prlimit; docs/sandbox.md says that no limit but time and output holds there.
-  const prlimit = process.platform === 'linux' ? requirePrlimit(place) : undefined;
   const processes = options.limits.processes && options.limits.processes * unsandboxedProcessFactor;
-  const limits = { ...options.limits, ...(processes === undefined ? {} : { processes }) };
-  const line = [...dieWithParent(), ...(prlimit ? limitCommand(prlimit, limits) : []), options.command];
+  const limits = process.platform === 'linux' ? limitCommand(options, processes, place) : [];
+  const line = [...limits, ...dieWithParent(), options.command];
   const [program = options.command, ...prefix] = line;
   const env = { ...options.environment };
   const cwd = options.working_directory ?? '/tmp';
@@ -122,23 +130,33 @@ function prepareHost(options: SandboxOptions, user: ProcessUser | undefined, pla
   };
 }
 
-/** Ends the program when this server is killed, as bubblewrap does; where setpriv is missing its closed input must do. */
+/**
+ * Ends the program when this server is killed, as bubblewrap does; where setpriv is missing its closed input must do. Right
+ * before the program, for it is the executed process alone that the kernel remembers this of.
+ */
 function dieWithParent(): readonly string[] {
   const setpriv = findSystemProgram('setpriv');
   return setpriv ? [setpriv, '--pdeathsig', 'KILL', '--'] : [];
 }
 
-function limitCommand(prlimit: string, limits: ProcessLimits): readonly string[] {
+function endAfter(lifetimeMs: number, place: SandboxPlace): readonly string[] {
+  // timeout takes 0 for ever. Unlike prlimit it tells a program that cannot be executed (126, 127) from one that failed.
+  return [requireLimitProgram('timeout', place), '-s', 'KILL', String(Math.ceil(lifetimeMs / 1000))];
+}
+
+function limitCommand(options: SandboxOptions, processes: number | undefined, place: SandboxPlace): readonly string[] {
+  const { limits } = options;
   const values: readonly (readonly [string, number | undefined])[] = [
     ['core', 0],
     ['cpu', limits.cpu_seconds],
     ['data', limits.memory_bytes],
     ['as', limits.address_space_bytes ?? limits.memory_bytes],
-    ['nproc', limits.processes],
+    ['nproc', processes],
     ['nofile', limits.open_files],
     ['fsize', limits.file_bytes],
   ];
-  return [prlimit, ...values.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`])), '--'];
+  const stated = values.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
+  return [requireLimitProgram('prlimit', place), ...stated, '--'];
 }
 
 function terminate(options: readonly string[]): Buffer {

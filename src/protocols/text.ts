@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { LoadError, type PreparedCall } from '../core/index.js';
-import { isJson, prepareFileCall, toResult } from './file-call.js';
+import { prepareFileCall } from './file-call.js';
 import { fileFields, inertFields } from './file-template.js';
 import type { Protocol, ProtocolDependencies, ToolBinding } from './protocol.js';
+import { isJson, toResult } from './text-result.js';
 
 const textTemplate = z
   .strictObject({

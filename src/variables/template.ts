@@ -17,6 +17,8 @@ export interface CompiledText {
   readonly arguments: ReadonlySet<string>;
   /** The text when nothing of it depends on a call; undefined otherwise. */
   readonly constant: string | undefined;
+  /** The constant text before the first argument: what a rendered text always begins with. */
+  readonly prefix: string;
   /**
    * Puts the arguments in. One pass: a value that looks like `${OTHER}` or `{other}` stays text. Returns undefined when
    * an argument that it uses is absent, or `call` is and it uses a value of the call. Throws GatehouseError
@@ -56,10 +58,15 @@ export function compileText(text: string, options: CompileOptions): CompiledText
   const segments = parseSegments(text, options);
   const used = new Set(segments.flatMap((segment) => ('argument' in segment ? [segment.argument] : [])));
   const first = segments[0];
-  const constant =
-    segments.length === 0 ? '' : segments.length === 1 && first && 'text' in first ? first.text : undefined;
+  const prefix = first && 'text' in first ? first.text : '';
+  const constant = segments.length === 0 || (segments.length === 1 && first && 'text' in first) ? prefix : undefined;
   if (options.context === 'header') refuseControls(segments, options);
-  return { arguments: used, constant, render: (args, call) => constant ?? renderSegments(segments, args, call) };
+  return {
+    arguments: used,
+    constant,
+    prefix,
+    render: (args, call) => constant ?? renderSegments(segments, args, call),
+  };
 }
 
 /**

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatehouseError } from '../../src/core/index.js';
 import { type ProcessJob, ProcessRunner } from '../../src/protocols/process.js';
 import { prepareSandbox } from '../../src/protocols/sandbox.js';
-import { childProcesses, eventually, openDescriptors, processesWith } from '../support/processes.js';
+import { childProcesses, eventually, openDescriptors, processesWith, zombies } from '../support/processes.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { createScope, place, sandboxOptions } from '../support/sandbox.js';
 
@@ -37,7 +37,7 @@ describeWithProgram('bwrap', 'running a program', () => {
     });
 
     it('ends a program and its grandchildren at the timeout', async () => {
-      const script = `sh -c 'sleep 31.${mode.length}1 & sleep 31.${mode.length}1' & wait`;
+      const script = `sh -c 'sleep 31.${mode.length}${process.pid} & sleep 31.${mode.length}${process.pid}' & wait`;
       const begin = performance.now();
       expect(await codeOf(runner.run(shell(mode, script, { timeout_ms: 300 }), createScope()))).toBe(
         'upstream_timeout',
@@ -45,18 +45,18 @@ describeWithProgram('bwrap', 'running a program', () => {
       expect(performance.now() - begin).toBeLessThan(2500);
       expect(
         await eventually(
-          () => processesWith(`31.${mode.length}1`),
+          () => processesWith(`31.${mode.length}${process.pid}`),
           (left) => left.length === 0,
         ),
       ).toEqual([]);
     });
 
     it('ends what a program left running when it ended', async () => {
-      const outcome = await runner.run(shell(mode, `sleep 32.${mode.length}1 & echo done`), createScope());
+      const outcome = await runner.run(shell(mode, `sleep 32.${mode.length}${process.pid} & echo done`), createScope());
       expect(outcome.stdout.toString()).toBe('done\n');
       expect(
         await eventually(
-          () => processesWith(`32.${mode.length}1`),
+          () => processesWith(`32.${mode.length}${process.pid}`),
           (left) => left.length === 0,
         ),
       ).toEqual([]);
@@ -71,16 +71,16 @@ describeWithProgram('bwrap', 'running a program', () => {
 
     it('ends a program at once when its caller goes away', async () => {
       const scope = createScope();
-      const running = runner.run(shell(mode, `sleep 33.${mode.length}1`), scope);
+      const running = runner.run(shell(mode, `sleep 33.${mode.length}${process.pid}`), scope);
       await eventually(
-        () => processesWith(`33.${mode.length}1`),
+        () => processesWith(`33.${mode.length}${process.pid}`),
         (found) => found.length > 0,
       );
       scope.cancel('client_aborted');
       expect(await codeOf(running)).toBe('client_aborted');
       expect(
         await eventually(
-          () => processesWith(`33.${mode.length}1`),
+          () => processesWith(`33.${mode.length}${process.pid}`),
           (left) => left.length === 0,
         ),
       ).toEqual([]);
@@ -98,6 +98,20 @@ describeWithProgram('bwrap', 'running a program', () => {
       const job = shell(mode, ':', { args: ['-c', ':', 'x'.repeat(200_000)] });
       expect(await codeOf(runner.run(job, createScope()))).toBe('invalid_input');
     });
+  });
+
+  it('leaves nothing of a program that is ended while its sandbox is still being built', async () => {
+    const ends = Array.from({ length: 60 }, (_, index) =>
+      codeOf(runner.run(shell('required', `sleep 37.${process.pid}`, { timeout_ms: index }), createScope())),
+    );
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['upstream_timeout']));
+    expect(processesWith(`37.${process.pid}`)).toEqual([]);
+  });
+
+  it('leaves no zombie behind, even where the server would have to reap it', async () => {
+    const before = zombies('bwrap');
+    for (let round = 0; round < 20; round += 1) await runner.run(shell('required', ':'), createScope());
+    expect(zombies('bwrap').filter((pid) => !before.includes(pid))).toEqual([]);
   });
 
   it('does not start a program whose call is cancelled already', async () => {
@@ -129,7 +143,7 @@ describeWithProgram('bwrap', 'running a program', () => {
   it('refuses a call when its queue is full', async () => {
     const narrow = new ProcessRunner(1);
     const runs = Array.from({ length: 1025 }, () =>
-      narrow.run(shell('none', 'sleep 34.1'), createScope()).catch(() => undefined),
+      narrow.run(shell('none', `sleep 34.${process.pid}`), createScope()).catch(() => undefined),
     );
     expect(await codeOf(narrow.run(shell('none', ':'), createScope()))).toBe('overloaded');
     await narrow.close();
@@ -138,14 +152,16 @@ describeWithProgram('bwrap', 'running a program', () => {
 
   it('ends every program and every waiting call when it closes', async () => {
     const narrow = new ProcessRunner(2);
-    const runs = Array.from({ length: 5 }, () => codeOf(narrow.run(shell('required', 'sleep 35.1'), createScope())));
+    const runs = Array.from({ length: 5 }, () =>
+      codeOf(narrow.run(shell('required', `sleep 35.${process.pid}`), createScope())),
+    );
     await eventually(
-      () => processesWith('35.1'),
+      () => processesWith(`35.${process.pid}`),
       (found) => found.length >= 2,
     );
     await narrow.close();
     expect(await Promise.all(runs)).toEqual(Array(5).fill('upstream_failed'));
-    expect(processesWith('35.1')).toEqual([]);
+    expect(processesWith(`35.${process.pid}`)).toEqual([]);
     expect(await codeOf(narrow.run(shell('required', ':'), createScope()))).toBe('draining');
   });
 
@@ -155,7 +171,7 @@ describeWithProgram('bwrap', 'running a program', () => {
     const runs = Array.from({ length: 200 }, (_, index) =>
       codeOf(
         runner.run(
-          shell('required', index % 2 ? 'sleep 36.1' : 'echo ok', { timeout_ms: index % 2 ? 50 : 60_000 }),
+          shell('required', index % 2 ? `sleep 36.${process.pid}` : 'echo ok', { timeout_ms: index % 2 ? 50 : 60_000 }),
           createScope(),
         ),
       ),
@@ -163,7 +179,7 @@ describeWithProgram('bwrap', 'running a program', () => {
     const codes = await Promise.all(runs);
     expect(codes.filter((code) => code === 'no error').length).toBe(100);
     expect(codes.filter((code) => code === 'upstream_timeout').length).toBe(100);
-    expect(processesWith('36.1')).toEqual([]);
+    expect(processesWith(`36.${process.pid}`)).toEqual([]);
     expect(await eventually(childProcesses, (left) => left.length === 0)).toEqual([]);
     expect(await eventually(openDescriptors, (now) => now <= before)).toBeLessThanOrEqual(before);
   });

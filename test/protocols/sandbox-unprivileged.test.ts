@@ -20,10 +20,10 @@ describeWithProgram('bwrap', 'the sandbox of a server that is not root', () => {
 
   it('holds a fork bomb to its process limit and leaves none of it', async () => {
     const bomb = 'my $n=0; while(1){my $p=fork; last unless defined $p; if(!$p){sleep 30; exit} $n++} print $n';
-    const args = ['-e', bomb, 'unprivileged-bomb-marker'];
+    const args = ['-e', bomb, `unprivileged-bomb-${process.pid}`];
     const { stdout } = await runProgram('/usr/bin/perl', args, { limits: { processes: 20 } });
     expect(Number(stdout.toString())).toBeLessThan(20);
-    expect(processesWith('unprivileged-bomb-marker')).toEqual([]);
+    expect(processesWith(`unprivileged-bomb-${process.pid}`)).toEqual([]);
   });
 
   it('cannot signal the server or another program of the same user', async () => {

@@ -119,10 +119,10 @@ describeWithProgram('bwrap', 'the sandbox', () => {
   it('holds a fork bomb to its process limit and leaves none of it', async () => {
     const bomb = 'my $n=0; while(1){my $p=fork; last unless defined $p; if(!$p){sleep 30; exit} $n++} print $n';
     const limits = { processes: 20 };
-    const { stdout } = await runProgram(perl, ['-e', bomb, 'fork-bomb-marker'], { limits });
+    const { stdout } = await runProgram(perl, ['-e', bomb, `fork-bomb-${process.pid}`], { limits });
     expect(Number(stdout.toString())).toBeGreaterThan(5);
     expect(Number(stdout.toString())).toBeLessThan(20);
-    expect(processesWith('fork-bomb-marker')).toEqual([]);
+    expect(processesWith(`fork-bomb-${process.pid}`)).toEqual([]);
   });
 
   it('counts the processes of each sandbox apart', async () => {
@@ -189,6 +189,12 @@ describeWithProgram('bwrap', 'the sandbox', () => {
   it('drops root without a sandbox too', async () => {
     const printed = await runScript('id -u', { sandbox: 'none' });
     expect(printed).toBe(`${process.getuid?.() === 0 ? 65_534 : process.getuid?.()}\n`);
+  });
+
+  it.each(['/', '/proc', '/proc/self', '/dev', '/sys'])('is never shown %s of the host', (path) => {
+    for (const over of [{ working_directory: path }, { read_only_paths: [path] }, { writable_paths: [path] }]) {
+      expect(() => prepareSandbox(sandboxOptions('/bin/true', over), place)).toThrow(/must not be shown to a program/);
+    }
   });
 
   it('fails the load for a path that is missing or relative', () => {

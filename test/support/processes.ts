@@ -36,3 +36,20 @@ export async function eventually<T>(value: () => T, done: (value: T) => boolean,
     await sleep(20);
   }
 }
+
+/** Ids of the processes of a name that have ended without a parent to reap them: left to the first process, or to us. */
+export function zombies(name: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => [1, process.pid].some((parent) => readStat(pid).includes(`(${name}) Z ${parent} `)))
+    .map(Number);
+}
+
+function readStat(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    // It was reaped between the listing and the look.
+    return '';
+  }
+}
