@@ -9,6 +9,7 @@ type BodyEncoder = (name: string, value: Json) => string;
 
 /** The media type of a Content-Type value, in lower case and without parameters. */
 export function mediaType(contentType: string): string {
+  if (contentType === 'application/json') return contentType;
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 }
 

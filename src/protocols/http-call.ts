@@ -1,7 +1,7 @@
 import { type Arguments, type CallResult, type CallScope, GatehouseError, type PreparedCall } from '../core/index.js';
 import { CallDeadline } from './http-deadline.js';
 import { Exchange } from './http-exchange.js';
-import { describeFault, isUnreachable } from './http-fault.js';
+import { isUnreachable } from './http-fault.js';
 import type { TokenSource } from './http-oauth.js';
 import type { UpstreamOrigin } from './http-origin.js';
 import { describeRefusal } from './http-refusal.js';
@@ -34,7 +34,10 @@ export class HttpCall implements PreparedCall {
     const request = this.parts.plan.render(args, scope);
     const deadline = new CallDeadline(scope, this.parts.timeout_ms);
     try {
-      const answer = await this.#sendWithRetries(request, deadline);
+      let answer = await this.#send(request, deadline);
+      if (answer.isSuccess) this.parts.origin.markUp(this.parts.tool);
+      else answer = await this.#recover(answer, request, deadline);
+      if (answer.failure) throw answer.failure;
       if (!answer.isSuccess) throw describeRefusal(answer);
       return { body: encodeResult(answer.body, answer.headers) };
     } finally {
@@ -42,45 +45,49 @@ export class HttpCall implements PreparedCall {
     }
   }
 
-  async #sendWithRetries(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
-    for (let attempt = 0; ; attempt++) {
-      const outcome = await this.#sendAuthorized(request, deadline).catch(describeFault);
-      this.parts.origin.record(outcome, this.parts.tool);
-      const delayMs = attempt < this.#retries ? retryDelay(outcome, attempt) : undefined;
-      if (delayMs !== undefined && delayMs < deadline.remaining_ms) {
-        await deadline.pause(delayMs);
-      } else if (outcome instanceof GatehouseError) {
-        throw outcome;
-      } else {
-        return outcome;
-      }
-    }
+  #send(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+    const { origin, tokens, max_response_bytes } = this.parts;
+    if (tokens) return this.#sendAuthorized(request, tokens, deadline);
+    return Exchange.send(origin.pool, request, max_response_bytes, deadline);
   }
 
   // A refused token may have been revoked early: it is renewed once, whatever the method, since nothing was done.
-  async #sendAuthorized(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
-    const tokens = this.parts.tokens;
-    if (!tokens) return this.#sendFollowing(request, deadline);
+  async #sendAuthorized(request: RenderedRequest, tokens: TokenSource, deadline: CallDeadline): Promise<Exchange> {
+    const { origin, max_response_bytes } = this.parts;
     for (let renewed = false; ; renewed = true) {
       const got = tokens.get();
       const token = typeof got === 'string' ? got : await deadline.wait(got);
       const headers = [...request.headers, 'authorization', `Bearer ${token}`];
-      const answer = await this.#sendFollowing({ ...request, headers }, deadline);
+      const answer = await Exchange.send(origin.pool, { ...request, headers }, max_response_bytes, deadline);
       if (answer.status !== 401) return answer;
       tokens.drop(token);
       if (renewed) return answer;
     }
   }
 
+  // What an answer that is no success may still become: a redirect's end, or another try's.
+  async #recover(first: Exchange, request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+    const { origin, tool } = this.parts;
+    let answer = await this.#follow(first, request, deadline);
+    for (let attempt = 0; ; attempt++) {
+      origin.record(answer.failure ?? answer, tool);
+      const delayMs = attempt < this.#retries ? retryDelay(answer, attempt) : undefined;
+      if (delayMs === undefined || delayMs >= deadline.remaining_ms) return answer;
+      await deadline.pause(delayMs);
+      answer = await this.#follow(await this.#send(request, deadline), request, deadline);
+    }
+  }
+
   // Credentials are in the headers, so no hop may leave the origin (GHSA-9qhg-99ww-9mqc).
-  async #sendFollowing(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+  async #follow(first: Exchange, request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
+    let answer = first;
     let current = request;
     for (let hop = 0; ; hop++) {
-      const answer = await Exchange.send(this.parts.origin.pool, current, this.parts.max_response_bytes, deadline);
       const location = answer.headers.location;
-      if (!isRedirect(answer.status) || location === undefined) return answer;
+      if (answer.failure || !isRedirect(answer.status) || location === undefined) return answer;
       if (hop === longestRedirectChain) throw new GatehouseError('upstream_failed', { reason: 'redirect_loop' });
       current = this.#redirect(current, answer.status, location);
+      answer = await this.#send(current, deadline);
     }
   }
 
@@ -106,8 +113,8 @@ function dropHeader(headers: readonly string[], dropped: string): string[] {
 }
 
 // Undefined: not to be tried again.
-function retryDelay(outcome: Exchange | GatehouseError, attempt: number): number | undefined {
-  if (outcome instanceof GatehouseError) return isUnreachable(outcome) ? backoffMs(attempt) : undefined;
-  if (!isRetryableStatus(outcome.status)) return undefined;
-  return parseRetryAfter(outcome.headers['retry-after']) ?? backoffMs(attempt);
+function retryDelay({ failure, status, headers }: Exchange, attempt: number): number | undefined {
+  if (failure) return isUnreachable(failure) ? backoffMs(attempt) : undefined;
+  if (!isRetryableStatus(status)) return undefined;
+  return parseRetryAfter(headers['retry-after']) ?? backoffMs(attempt);
 }

@@ -6,29 +6,33 @@ import { describeFault } from './http-fault.js';
 
 /** Bytes that are read of an answer that is no success: a problem document, and a connection that can be kept. */
 const refusalLimitBytes = 65_536;
+const noHeaders: IncomingHttpHeaders = {};
 
-/** One request and its whole answer, bounded. Settles once; undici's handler, so that a call makes no closures. */
+/**
+ * One request and its whole answer, bounded: undici's handler, so that a call makes no closures. It never rejects: what
+ * failed is in `failure`, because a failure is often not the end of a call.
+ */
 export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
   status = 0;
-  headers: IncomingHttpHeaders = {};
+  headers: IncomingHttpHeaders = noHeaders;
+  /** Why there is no answer; undefined when there is one, whatever its status. */
+  failure: GatehouseError | undefined;
   readonly #limit: number;
   readonly #resolve: (exchange: Exchange) => void;
-  readonly #reject: (error: GatehouseError) => void;
   #controller: Dispatcher.DispatchController | undefined;
-  #stopped: GatehouseError | undefined;
+  #settled = false;
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
   #size = 0;
 
-  private constructor(limit: number, resolve: (exchange: Exchange) => void, reject: (error: GatehouseError) => void) {
+  private constructor(limit: number, resolve: (exchange: Exchange) => void) {
     this.#limit = limit;
     this.#resolve = resolve;
-    this.#reject = reject;
   }
 
   /**
-   * Sends a request and reads its answer whole. Rejects with GatehouseError when the upstream can't be reached or
-   * breaks off, and `upstream_too_large` when an answer has more than `limit` bytes.
+   * Sends a request and reads its answer whole. Fails when the upstream can't be reached or breaks off, and with
+   * `upstream_too_large` when a 2xx answer has more than `limit` bytes.
    */
   static send(
     dispatcher: Dispatcher,
@@ -36,8 +40,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
     limit: number,
     deadline: { watch(waiting: Stoppable): void },
   ): Promise<Exchange> {
-    return new Promise((resolve, reject) => {
-      const exchange = new Exchange(limit, resolve, reject);
+    return new Promise((resolve) => {
+      const exchange = new Exchange(limit, resolve);
       deadline.watch(exchange);
       dispatcher.dispatch(options, exchange);
     });
@@ -50,19 +54,18 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
   }
 
   get isSuccess(): boolean {
-    return this.status >= 200 && this.status < 300;
+    return this.failure === undefined && this.status >= 200 && this.status < 300;
   }
 
   stop(error: GatehouseError): void {
-    if (this.#stopped) return;
-    this.#stopped = error;
-    this.#reject(error);
+    if (this.#settled) return;
+    this.#fail(error);
     this.#controller?.abort(error);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#stopped) controller.abort(this.#stopped);
+    if (this.failure) controller.abort(this.failure);
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -83,17 +86,26 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
   }
 
   onResponseEnd(): void {
+    this.#settled = true;
     this.#resolve(this);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#reject(describeFault(error));
+    if (!this.#settled) this.#fail(describeFault(error));
+  }
+
+  #fail(error: GatehouseError): void {
+    this.#settled = true;
+    this.failure = error;
+    this.#resolve(this);
   }
 
   // A refusal is known by its status, so a body without end does not hold the call.
   #overflow(): void {
-    if (!this.isSuccess) this.#resolve(this);
-    this.stop(tooLarge());
+    const error = tooLarge();
+    if (this.isSuccess) this.#fail(error);
+    else this.onResponseEnd();
+    this.#controller?.abort(error);
   }
 }
 

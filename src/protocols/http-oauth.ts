@@ -87,6 +87,7 @@ export class TokenSource {
   }
 
   #keep(answer: Exchange): string {
+    if (answer.failure) throw answer.failure;
     // A redirect is an answer like any other that holds no token (GHSA-8cp3-qxj6-px34).
     const token = answer.isSuccess ? parseToken(answer.body) : undefined;
     if (!token) throw refused(answer);

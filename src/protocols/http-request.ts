@@ -66,15 +66,14 @@ export class RequestPlan {
     return { method: this.method, path: url.pathname + url.search, headers, body };
   }
 
-  /** Guards the URL of a call or of a redirect: it must stay on the origin that was checked, and pass the guard. */
+  /**
+   * Guards the final URL of a call or of a redirect. Only the origin that passed at load passes here: a policy never
+   * changes, so its verdict on that origin still holds, and every other origin is refused with the guard's reason.
+   */
   checkFinalUrl(url: URL): void {
+    if (url.origin === this.#origin && url.username === '' && url.password === '') return;
     checkUrl(url, this.upstream.policy);
-    if (url.origin !== this.#origin) {
-      throw new GatehouseError('upstream_failed', {
-        reason: 'redirect_refused',
-        internal: 'The URL leaves its origin.',
-      });
-    }
+    throw new GatehouseError('upstream_failed', { reason: 'redirect_refused', internal: 'The URL leaves its origin.' });
   }
 
   #refuseMissing(args: Arguments): never {
