@@ -1,4 +1,11 @@
-import { errorKinds, type InputError, isJsonObject, type JsonObject, type UpstreamAnswer } from '../core/index.js';
+import {
+  type ErrorCode,
+  errorKinds,
+  type InputError,
+  isJsonObject,
+  type JsonObject,
+  type UpstreamAnswer,
+} from '../core/index.js';
 import { parseRetryAfter } from '../protocols/retry.js';
 
 /** A problem document (RFC 9457) as far as the client uses it. */
@@ -18,19 +25,35 @@ const maxTextLength = 300;
 
 /** Reads an answer that was no success; one that is no problem document is described by its status alone. */
 export function readProblem(answer: UpstreamAnswer): Problem {
-  const document = parseObject(answer);
+  return describeDocument(parseObject(answer), answer.status, answer.retry_after);
+}
+
+/**
+ * The problem that stands in a stream in place of an element, where the stream does not end by itself: a Gatehouse says
+ * so in an event `error` or `closing`, or in a last line `{"error": problem}`. Undefined for every other element.
+ */
+export function readStreamedProblem(event: string | undefined, value: unknown): Problem | undefined {
+  const inLine = event === undefined && isJsonObject(value) && Object.keys(value).length === 1;
+  const document = inLine ? value.error : event === 'error' || event === 'closing' ? value : undefined;
+  if (!isJsonObject(document) || typeof document.status !== 'number' || document.request_id === undefined) {
+    return undefined;
+  }
+  return isKnownCode(document.code) ? describeDocument(document, document.status, undefined) : undefined;
+}
+
+function describeDocument(document: JsonObject, status: number, retry: string | undefined): Problem {
   // RFC 6749 section 5.2: a token endpoint calls its code `error`.
-  const code = readText(document.code) ?? readText(document.error) ?? `http_${answer.status}`;
+  const code = readText(document.code) ?? readText(document.error) ?? `http_${status}`;
   const detail = readText(document.detail);
   const requestId = readText(document.request_id);
   const scope = readText(document.required_scope);
   const errors = readErrors(document.errors);
-  const wait_ms = parseRetryAfter(answer.retry_after);
+  const wait_ms = parseRetryAfter(retry);
   const retryAfter = wait_ms === undefined ? readNumber(document.retry_after) : Math.ceil(wait_ms / 1000);
   return {
     code,
-    status: answer.status,
-    title: titleOf(code, readText(document.title), answer.status),
+    status,
+    title: titleOf(code, readText(document.title), status),
     ...(detail !== undefined && { detail }),
     ...(requestId !== undefined && { request_id: requestId }),
     ...(scope !== undefined && { required_scope: scope }),
@@ -51,10 +74,13 @@ export function describeProblem(problem: {
 }
 
 function titleOf(code: string, title: string | undefined, status: number): string {
-  for (const [known, kind] of Object.entries(errorKinds)) if (known === code) return kind.title;
+  if (isKnownCode(code)) return errorKinds[code].title;
   if (title !== undefined) return title;
-  if (status === 429) return errorKinds.rate_limited.title;
-  return `The provider answered ${status}`;
+  return status === 429 ? errorKinds.rate_limited.title : `The provider answered ${status}`;
+}
+
+function isKnownCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorKinds, code);
 }
 
 function parseObject({ content_type: type, body }: UpstreamAnswer): JsonObject {

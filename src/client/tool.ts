@@ -9,7 +9,7 @@ import { findWrapper, fitArguments } from './arguments.js';
 import { fromProblem, ToolUnusableError, toToolError, UpstreamError } from './errors.js';
 import type { ServedTool } from './manual.js';
 import { type CallOptions, defaults, type StreamChunk } from './options.js';
-import { readProblem } from './problem.js';
+import { readStreamedProblem } from './problem.js';
 import { isAtProvider, type Provider } from './provider.js';
 import { retry } from './retry.js';
 
@@ -28,6 +28,8 @@ export interface ToolContext {
   readonly max_wait_ms: number;
 }
 
+/** The longest time that a call's own `timeout_ms` may name. */
+const longestCall_ms = 86_400_000;
 const retriedTypes: ReadonlySet<string> = new Set(['http', 'sse', 'streamable_http']);
 
 /** A served tool, ready to be called; its schema and template are compiled at the first call. */
@@ -125,7 +127,7 @@ export class BoundTool {
   }
 
   #binding(): ToolBinding {
-    const { variables, settings, timeout_ms, provider } = this.#context;
+    const { variables, settings, provider } = this.#context;
     return {
       tool: this.served.name,
       inputs: this.served.inputs,
@@ -133,7 +135,8 @@ export class BoundTool {
       base_dir: process.cwd(),
       file: provider.id,
       pointer: `/tools/${this.served.name}/tool_call_template`,
-      timeout_ms,
+      // Every attempt has a deadline of its own.
+      timeout_ms: longestCall_ms,
       settings,
       notice: () => undefined,
     };
@@ -166,14 +169,10 @@ function parseResult({ body }: { readonly body: Buffer }): unknown {
   return parseJson(body.toString('utf8'));
 }
 
-// A Gatehouse that fails or drains in mid-stream says so in an event of its own.
 function toChunk({ data, event, id }: StreamItem): StreamChunk {
-  if (event === 'error' && typeof data === 'string') {
-    throw fromProblem(
-      readProblem({ status: 502, content_type: 'application/json', retry_after: undefined, body: Buffer.from(data) }),
-    );
-  }
   const value = typeof data === 'string' ? parseJson(data) : data;
+  const problem = readStreamedProblem(event, value);
+  if (problem) throw fromProblem(problem);
   return { data: value, ...(event !== undefined && { event }), ...(id !== undefined && { id }) };
 }
 

@@ -91,7 +91,8 @@ export class JsonLinesFormat implements StreamFormat {
   }
 
   writeFailure(_kind: StreamFailure, problem: string): string {
-    return this.#writeLine(`{"error":${problem}}`);
+    // Ended, unlike other last lines: behind it the connection is cut, and a reader by lines would never see it.
+    return `${this.#writeLine(`{"error":${problem}}`)}\n`;
   }
 
   #writeLine(json: string): string {

@@ -284,7 +284,7 @@ describe('writeNdjson', () => {
     const { port } = await serve(writeNdjson, () => of({ data: '1' }, new GatehouseError('upstream_failed')));
     const got = await get(port);
     expect(got.complete).toBe(false);
-    expect(got.text).toBe('1\n{"error":{"code":"upstream_failed","status":502,"title":"Upstream failed"}}');
+    expect(got.text).toBe('1\n{"error":{"code":"upstream_failed","status":502,"title":"Upstream failed"}}\n');
   });
 });
 
