@@ -41,16 +41,17 @@ export function forgeToken(
 
 export interface TestKey {
   readonly kid: string;
+  readonly algorithm: 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;
   readonly jwk: Record<string, unknown>;
 }
 
 /** A key pair for one algorithm, with the JWK that a provider would publish. */
-export function makeKey(algorithm: 'RS256' | 'PS256' | 'ES256' | 'EdDSA', kid: string): TestKey {
+export function makeKey(algorithm: TestKey['algorithm'], kid: string): TestKey {
   const pair = generatePair(algorithm);
   const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: algorithm };
-  return { kid, privateKey: pair.privateKey, publicKey: pair.publicKey, jwk };
+  return { kid, algorithm, privateKey: pair.privateKey, publicKey: pair.publicKey, jwk };
 }
 
 function generatePair(algorithm: string): { privateKey: KeyObject; publicKey: KeyObject } {
