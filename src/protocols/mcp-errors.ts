@@ -89,7 +89,8 @@ function findGatehouseError(error: unknown): GatehouseError | undefined {
 /** Why opening a connection failed. */
 export function toProblem(error: unknown): McpProblem {
   if (error instanceof McpConnectionError) return error.problem;
-  if (findGatehouseError(error)) return 'egress_refused';
+  const refused = findGatehouseError(error);
+  if (refused) return refused.reason === 'token_refused' ? 'upstream_auth' : 'egress_refused';
   if (error instanceof SdkHttpError)
     return error.status === 401 || error.status === 403 ? 'upstream_auth' : 'handshake';
   if (!(error instanceof SdkError)) return error instanceof ProtocolError ? 'handshake' : 'connection';

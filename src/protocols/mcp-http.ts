@@ -1,4 +1,4 @@
-import { type JSONRPCMessage, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { type AuthProvider, type JSONRPCMessage, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedFetch } from './egress-connection.js';
 import { answerTooLargeCode, streamEndedCode } from './mcp-errors.js';
@@ -26,6 +26,8 @@ export interface HttpConnectionOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly maxBytes: number;
   readonly guarded: GuardedFetch;
+  /** Where the server wants bearer tokens. */
+  readonly tokens: AuthProvider | undefined;
 }
 
 /**
@@ -38,6 +40,7 @@ export function openHttpConnection(options: HttpConnectionOptions): HttpConnecti
   const waiting = new Set<number>();
   const transport = new StreamableHTTPClientTransport(options.url, {
     requestInit: { headers: options.headers, redirect: 'error' },
+    ...(options.tokens && { authProvider: options.tokens }),
     fetch: async (url, init) => {
       const id = readRequestId(init?.body);
       if (id !== undefined) waiting.add(id);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type CallTemplate, type JsonObject, toPointer } from '../core/index.js';
+import { headerName, upstreamAuthSchema } from './http-template.js';
 
 const text = z.string().min(1);
 const optional = z.exactOptional;
@@ -26,7 +27,7 @@ const serverFields = z.strictObject({
   network: optional(z.enum(['none', 'host'])),
   limits: optional(limitsSchema),
   url: optional(text),
-  headers: optional(z.record(z.string(), z.string())),
+  headers: optional(z.record(headerName, z.string())),
   timeout: optional(seconds),
   verify_ssl: optional(z.boolean()),
   // UTCP 1.x carries these two; a response's own timeout bounds the stream, and a session is always ended.
@@ -69,7 +70,7 @@ export const mcpSourceSchema = z
     server_config: optional(mcpServerSchema),
     config: optional(serversSchema),
     url: optional(text),
-    headers: optional(z.record(z.string(), z.string())),
+    headers: optional(z.record(headerName, z.string())),
   })
   .superRefine((source, context) => {
     const given = [source.server_config, source.config, source.url].filter((way) => way !== undefined);
@@ -108,10 +109,18 @@ function nameServer([name, config]: readonly [string, McpServerConfig]): NamedSe
   return { name, config, pointer: toPointer('config', 'mcpServers', name) };
 }
 
+// UTCP 1.x fields that say nothing about a call here.
+const inertFields = {
+  name: z.string().nullish(),
+  auth_tools: z.json().optional(),
+  allowed_communication_protocols: z.array(z.string()).nullish(),
+  register_resources_as_tools: z.literal(false, 'resources are not made into tools here').optional(),
+};
+
 /** The authored template: the guide's `server_config`, or UTCP 1.x's `config.mcpServers`. */
 export const mcpTemplateSchema = z
   .strictObject({
-    name: optional(z.string()),
+    ...inertFields,
     call_template_type: z.literal('mcp'),
     /** The tool's name on the MCP server; the UTCP tool's own name when absent. */
     tool_name: optional(text),
@@ -122,18 +131,23 @@ export const mcpTemplateSchema = z
     /** SHA-256 of the tool's definition, in hexadecimal: another definition is quarantined. */
     definition_digest: optional(z.string().regex(/^[0-9a-f]{64}$/)),
     timeout: optional(seconds),
+    /** How calls prove themselves to a `url` server; the manual's `upstream_auth` when absent. */
+    auth: upstreamAuthSchema.nullish(),
   })
   .superRefine((template, context) => {
     if ((template.server_config === undefined) === (template.config === undefined)) {
       context.addIssue({ code: 'custom', message: 'either server_config or config must be given, and not both' });
       return;
     }
-    const names = Object.keys(template.config?.mcpServers ?? {});
-    if (
-      template.config &&
-      (template.server_name === undefined ? names.length !== 1 : !names.includes(template.server_name))
-    ) {
+    const servers: Readonly<Record<string, McpServerConfig | undefined>> = template.config?.mcpServers ?? {
+      [defaultServerName]: template.server_config,
+    };
+    const names = Object.keys(servers);
+    const name = template.server_name ?? (names.length === 1 ? names[0] : undefined);
+    if (name === undefined || !names.includes(name)) {
       context.addIssue({ code: 'custom', path: ['server_name'], message: `must be one of ${names.join(', ')}` });
+    } else if (template.auth && servers[name]?.url === undefined) {
+      context.addIssue({ code: 'custom', path: ['auth'], message: 'goes with a url: a command has env' });
     }
   });
 export type McpTemplate = z.infer<typeof mcpTemplateSchema>;

@@ -41,7 +41,11 @@ class McpProtocol implements Protocol<McpTemplate>, ServerObserver {
   prepare(template: McpTemplate, binding: ToolBinding): PreparedCall {
     this.#pins.refresh();
     const { name, config, pointer } = selectServer(template);
-    const launch = planLaunch(config, { ...binding, pointer: binding.pointer + pointer });
+    const launch = planLaunch(config, {
+      ...binding,
+      pointer: binding.pointer + pointer,
+      ...(template.auth && { auth: { authored: template.auth, pointer: binding.pointer } }),
+    });
     const [manual = '', tool = ''] = splitOnce(binding.tool);
     const shared = this.#share(launch, name === defaultServerName ? manual : name);
     const seconds = template.timeout ?? config.timeout;

@@ -115,6 +115,46 @@ describe('a streamable HTTP server', () => {
     expect(fake.requests.map(({ headers }) => headers.authorization)).toEqual(fake.requests.map(() => 'Bearer s3cret'));
   });
 
+  it("proves itself by the manual's upstream_auth, and by the template's own where it has one", async () => {
+    const fake = await startFake();
+    const { prepare } = createHarness();
+    const upstream_auth = { auth_type: 'api_key', api_key: `\${API_KEY}`, var_name: 'X-Key', location: 'header' };
+    const over = { variables: { API_KEY: 's3cret' }, settings: { upstream_auth } };
+    await callJson(prepare('act', { url: fake.url }, over));
+    expect(fake.requests.at(-1)?.headers['x-key']).toBe('s3cret');
+    const auth = { auth_type: 'basic', username: 'gate', password: `\${API_KEY}` };
+    await callJson(prepare('act', { url: fake.url }, { ...over, template: { auth } }));
+    expect(fake.requests.at(-1)?.headers).toMatchObject({
+      authorization: `Basic ${Buffer.from('gate:s3cret').toString('base64')}`,
+    });
+    expect(fake.requests.at(-1)?.headers['x-key']).toBeUndefined();
+  });
+
+  it('gets an oauth2 token, and asks for another when it is refused', async () => {
+    let issued = 0;
+    const issuer = createServer((_request, response) => {
+      issued += 1;
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ access_token: `token-${issued}`, token_type: 'bearer', expires_in: 3_600 }));
+    }).listen(0, '127.0.0.1');
+    await once(issuer, 'listening');
+    const address = issuer.address();
+    const fake = await startFake();
+    fake.intercept = (request, response) => {
+      if (request.headers.authorization !== 'Bearer token-1') return false;
+      response.writeHead(401).end();
+      return true;
+    };
+    const { prepare, protocol } = createHarness();
+    const token_url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/token`;
+    const auth = { auth_type: 'oauth2', token_url, client_id: 'gate', client_secret: 'secret' };
+    expect(await callJson(prepare('act', { url: fake.url }, { template: { auth } }))).toBe('done');
+    expect(issued).toBe(2);
+    expect(fake.requests.at(-1)?.headers.authorization).toBe('Bearer token-2');
+    await protocol.close();
+    issuer.close();
+  });
+
   it.each([
     ['a private address that is not named', 'http://127.0.0.1:9/mcp', []],
     ['plain text to a public host', 'http://mcp.example.com/mcp', []],
