@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { LoadError } from '../core/index.js';
+import { auditCommand } from './audit.js';
 import { callCommand } from './call.js';
+import { checkCommand } from './check.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
 import { explainCommand } from './explain.js';
+import { initCommand } from './init.js';
 import { manualCommand } from './manual.js';
 import { serveCommand } from './serve.js';
 import { signCommand } from './sign.js';
@@ -12,9 +15,12 @@ import { toolsCommand } from './tools.js';
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   serveCommand,
+  initCommand,
+  checkCommand,
   manualCommand,
   explainCommand,
   signCommand,
+  auditCommand,
   toolsCommand,
   callCommand,
 ];

@@ -20,17 +20,19 @@ export function renderFindings(io: Io, findings: readonly Finding[]): string {
     .join('\n');
 }
 
-/** Findings for a machine: the shape of `lint --json` and `check --json`. */
+/** Findings for a machine: the rows of `lint --json` and `check --json`. */
+export function toFindingRows(findings: readonly Finding[]): readonly Record<string, unknown>[] {
+  return findings.map(({ rule, severity, file, pointer, line, message, mend }) => ({
+    rule,
+    severity,
+    file,
+    pointer,
+    line,
+    message,
+    mend,
+  }));
+}
+
 export function renderFindingsJson(findings: readonly Finding[]): string {
-  return JSON.stringify({
-    findings: findings.map(({ rule, severity, file, pointer, line, message, mend }) => ({
-      rule,
-      severity,
-      file,
-      pointer,
-      line,
-      message,
-      mend,
-    })),
-  });
+  return JSON.stringify({ findings: toFindingRows(findings) });
 }

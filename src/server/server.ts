@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { CallerDirectory, renderChallenge } from '../auth/index.js';
-import type { LoadedConfig, ServerConfig } from '../config/index.js';
+import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
 import { type ErrorCode, type Finding, LoadError, type PreparedCall } from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
 import { openState, type RedisReason, type State, type StoreStatus } from '../limits/index.js';
@@ -108,6 +108,7 @@ class Server implements GatehouseServer {
 
   async listen(): Promise<string> {
     const { host, port, public_url } = this.#settings;
+    if (this.#settings.require_checklist) refuseFailedChecklist(this.#loaded);
     await this.app.listen({ host, port });
     this.#url = public_url ?? localUrl(this.#settings, portOf(this.app));
     this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
@@ -234,6 +235,11 @@ function refuseFixedChanges(old: LoadedConfig, next: LoadedConfig): void {
 function toBearerError(code: ErrorCode | undefined): 'invalid_token' | 'insufficient_scope' | undefined {
   if (code === 'insufficient_scope') return code;
   return code === undefined ? undefined : 'invalid_token';
+}
+
+function refuseFailedChecklist(loaded: LoadedConfig): void {
+  const failures = describeChecklist(answerChecklist(loaded), loaded);
+  if (failures.length > 0) throw new LoadError(failures);
 }
 
 function portOf(app: FastifyInstance): number {

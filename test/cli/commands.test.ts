@@ -1,0 +1,111 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commands } from '../../src/cli/run.js';
+import { runCommand } from '../support/io.js';
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'gatehouse-cli-'));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+describe('the command line', () => {
+  it.each(commands.map(({ name }) => name))('%s --help says what it does, and exits 0', async (name) => {
+    const { code, out } = await runCommand([name, '--help']);
+    expect(code).toBe(0);
+    expect(out).toContain(`Usage: gatehouse ${name}`);
+  });
+
+  it('exits 2 for no command, an unknown one and an unknown option, and says what there is', async () => {
+    expect((await runCommand([])).code).toBe(2);
+    const unknown = await runCommand(['serv']);
+    expect([unknown.code, unknown.err.includes('there is no command serv')]).toEqual([2, true]);
+    const option = await runCommand(['check', '--confg', 'x']);
+    expect([option.code, option.err.includes('--confg')]).toEqual([2, true]);
+  });
+
+  it('exits 2 for a configuration that is not there, and says how to get one', async () => {
+    const { code, err } = await runCommand(['check', '--config', join(directory, 'none.yaml')]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/none\.yaml.*no such configuration file[\s\S]*gatehouse init/);
+  });
+
+  it('names file, line, pointer, problem and mend for an unknown key', async () => {
+    const file = join(directory, 'typo.yaml');
+    await writeFile(file, 'server:\n  port: 0\n  publc_url: https://x.example\n');
+    const { code, err } = await runCommand(['check', '--config', file]);
+    expect(code).toBe(2);
+    expect(err).toContain(`${file}:3 /server/publc_url: error: Unknown key publc_url.`);
+    expect(err).toContain('Did you mean public_url?');
+    const json = await runCommand(['check', '--config', file, '--json']);
+    expect(JSON.parse(json.out).findings).toMatchObject([
+      {
+        rule: 'config-unknown-key',
+        severity: 'error',
+        pointer: '/server/publc_url',
+        line: 3,
+        mend: expect.any(String),
+      },
+    ]);
+  });
+});
+
+describe('gatehouse init', () => {
+  it('writes a configuration that passes its own check, and shows the key once', async () => {
+    const root = join(directory, 'fresh');
+    const { code, out } = await runCommand(['init', root]);
+    expect(code).toBe(0);
+    const key = /gh_\S+/.exec(out)?.[0] ?? '';
+    const file = join(root, 'config/gatehouse.yaml');
+    expect(await readFile(file, 'utf8')).not.toContain(key);
+    const check = await runCommand(['check', '--config', file]);
+    expect([check.code, check.err]).toEqual([0, '']);
+  });
+
+  it('never writes over what is there without --force', async () => {
+    const root = join(directory, 'twice');
+    await runCommand(['init', root]);
+    const again = await runCommand(['init', root]);
+    expect([again.code, again.err.includes('--force')]).toEqual([2, true]);
+    expect((await runCommand(['init', root, '--force'])).code).toBe(0);
+  });
+});
+
+describe('gatehouse check', () => {
+  it('exits 1 and says which tool fails which item of the guide’s checklist', async () => {
+    const root = join(directory, 'bad');
+    await runCommand(['init', root]);
+    const manual = join(root, 'config/manuals/my_api.yaml');
+    const text = await readFile(manual, 'utf8');
+    await writeFile(
+      manual,
+      text.replace('timeout: 10', 'auth: { auth_type: api_key, api_key: s3cr3t-key, var_name: X, location: header }'),
+    );
+    const { code, out } = await runCommand(['check', '--config', join(root, 'config/gatehouse.yaml')]);
+    expect(code).toBe(1);
+    expect(out).toContain('my_api.get_item has a credential written out');
+    expect(out).not.toContain('s3cr3t-key');
+    const json = await runCommand(['check', '--config', join(root, 'config/gatehouse.yaml'), '--json']);
+    const report = JSON.parse(json.out);
+    expect(report.findings.map(({ rule }: { rule: string }) => rule)).toContain('checklist-credentials');
+    expect(report.checklist.filter(({ list }: { list: string }) => list === 'provider')).toHaveLength(9);
+  });
+
+  it('passes the embedded default', async () => {
+    expect((await runCommand(['check', '--config', 'config/gatehouse.yaml'])).code).toBe(0);
+  });
+});
+
+describe('gatehouse explain and manual --as', () => {
+  it('answer from the function that enforces', async () => {
+    const config = ['--config', 'config/gatehouse.yaml'];
+    const explain = await runCommand(['explain', 'reader', 'books.create_book', ...config, '--json']);
+    expect(JSON.parse(explain.out)).toMatchObject({ caller: 'reader', tool: 'books.create_book', verdict: 'hidden' });
+    const manual = await runCommand(['manual', '--as', 'reader', ...config, '--json']);
+    expect(JSON.parse(manual.out).tools.map(({ name }: { name: string }) => name)).toEqual(['list_books', 'get_book']);
+    const stranger = await runCommand(['manual', '--as', 'nobody', ...config]);
+    expect([stranger.code, stranger.err.includes('Configured: reader, editor')]).toEqual([2, true]);
+  });
+});
