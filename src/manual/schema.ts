@@ -86,7 +86,7 @@ function hoistRequired(schema: JsonObject, source: JsonObject): JsonObject {
 
 // A null in `enum` or `const` is meant; it is said by `type: "null"`, since a null member rejects a whole manual.
 function expressNulls(schema: JsonObject): JsonObject {
-  if (schema.const === null) return { ...omit(schema, 'const'), type: 'null' };
+  if (schema.const === null) return expressNulls({ ...omit(schema, 'const'), type: 'null' });
   if (!Array.isArray(schema.enum)) return schema;
   if (schema.enum.length === 0) return { ...omit(schema, 'enum'), not: {} };
   if (!schema.enum.includes(null)) return schema;
