@@ -13,5 +13,5 @@ export function memoryIo(files: Readonly<Record<string, string>>): ManualIo {
     if (text === undefined) return Promise.reject(Object.assign(new Error('absent'), { code: 'ENOENT' }));
     return Promise.resolve(new TextEncoder().encode(text));
   };
-  return { readFile: read, readUrl: read };
+  return { readFile: read, readUrl: read, realPath: (path) => Promise.resolve(path) };
 }
