@@ -180,9 +180,12 @@ function translate(
   for (const { kind, subject } of problems) {
     if (kind === 'reference') {
       notes.drop(`the reference ${subject} leads nowhere; anything is taken in its place`, 'Mend the reference.');
-    } else {
+    } else if (kind === 'pattern') {
       const what = `the pattern ${subject} cannot run in linear time and is left to the upstream`;
       notes.tell('openapi-pattern', what, 'Write it without look-around and back-references.');
+    } else {
+      const what = `the schema of its ${direction}s is cut where it reaches too many components`;
+      notes.tell('openapi-schema-cut', what, 'Connect fewer components, or leave the operation out.');
     }
   }
   return translated;

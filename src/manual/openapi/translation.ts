@@ -3,13 +3,14 @@ import { compilePattern } from '../../schema/index.js';
 import { normalizeSchema } from '../schema.js';
 import type { References } from './reference.js';
 import { findShared, type Sharing } from './sharing.js';
+import { pick } from './value.js';
 
 /** Which way a schema's values travel: `readOnly` properties are no input, `writeOnly` ones no output. */
 export type Direction = 'input' | 'output';
 
 /** What could not be said in JSON Schema and was left out, by a short reason. */
 export interface TranslationProblem {
-  readonly kind: 'reference' | 'pattern';
+  readonly kind: 'reference' | 'pattern' | 'size';
   readonly subject: string;
 }
 
@@ -27,11 +28,17 @@ const schemaMaps = new Set(['properties', 'patternProperties', '$defs', 'definit
 const values = new Set(['enum', 'const', 'default', 'examples', 'required', 'type', 'dependentRequired']);
 const annotations = new Set(['description', 'title', 'default', 'deprecated', 'summary', 'examples', 'example']);
 const longestExample = 300;
+/**
+ * Most members that one schema is written with. Some documents connect every component with every other: written out for
+ * each of a thousand operations, they would come to gigabytes. What is nearest to the root is written first.
+ */
+const largest = 3000;
 
 /**
  * Turns an OpenAPI schema (2.0, 3.0 or 3.1) into one self-contained JSON schema that every official client accepts. A
  * component is written in place where it is used once; one that is used again, or that contains itself, stands in
- * `$defs` (the clients of TypeScript, Python and Go carry both unread).
+ * `$defs` (the clients of TypeScript, Python and Go carry both unread). A schema of more members than `largest` ends in
+ * open schemas there, and the problem `size` says so.
  */
 export function translateSchema(schema: Json, direction: Direction, references: References): Translation {
   return new Translator(direction, references, findShared(schema, direction, references)).run(schema);
@@ -41,6 +48,7 @@ class Translator {
   readonly #names = new Map<string, string>();
   readonly #pending: string[] = [];
   readonly #problems = new Map<string, TranslationProblem>();
+  #members = 0;
 
   constructor(
     readonly direction: Direction,
@@ -49,10 +57,10 @@ class Translator {
   ) {}
 
   run(schema: Json): Translation {
-    const root = this.#node(schema, new Set());
+    const root = this.#node(schema, none, true);
     const definitions: [string, JsonObject][] = [];
-    for (let reference = this.#pending.pop(); reference !== undefined; reference = this.#pending.pop()) {
-      definitions.push([this.#nameOf(reference), this.#node(this.references.target(reference) ?? {}, new Set())]);
+    for (let reference = this.#pending.shift(); reference !== undefined; reference = this.#pending.shift()) {
+      definitions.push([this.#nameOf(reference), this.#node(this.references.target(reference) ?? {}, none)]);
     }
     definitions.sort(([one], [other]) => (one < other ? -1 : 1));
     const whole = definitions.length > 0 ? { ...root, $defs: Object.fromEntries(definitions) } : root;
@@ -60,11 +68,13 @@ class Translator {
   }
 
   /** `hidden`: properties that an enclosing `allOf` marks as travelling the other way. */
-  #node(schema: Json, hidden: ReadonlySet<string>): JsonObject {
+  #node(schema: Json, hidden: ReadonlySet<string>, isRoot = false): JsonObject {
     if (schema === false) return { not: {} };
     if (!isJsonObject(schema)) return {};
     if (typeof schema.$ref === 'string') return this.#reference(schema, schema.$ref, hidden);
-    const own = this.#hiddenIn(schema, hidden);
+    if (this.#isFull(schema)) return pick(schema, ['type', 'title']);
+    // Parameters are given by the caller even where a component that they share is read-only elsewhere.
+    const own = isRoot && this.direction === 'input' ? none : this.#hiddenIn(schema, hidden);
     const members: [string, Json][] = [];
     for (const [key, value] of Object.entries(schema)) {
       const kept = key.startsWith('x-') || dropped.has(key) ? undefined : this.#keyword(key, value, own);
@@ -97,6 +107,15 @@ class Translator {
     if (Array.isArray(value))
       return value.map((child: Json) => (isJsonObject(child) ? this.#node(child, none) : child));
     return isJsonObject(value) ? this.#node(value, none) : value;
+  }
+
+  #isFull(schema: JsonObject): boolean {
+    if (this.#members > largest) {
+      this.#problems.set('', { kind: 'size', subject: '' });
+      return true;
+    }
+    this.#members += Object.keys(schema).length;
+    return false;
   }
 
   #reference(schema: JsonObject, reference: string, hidden: ReadonlySet<string>): JsonObject {
