@@ -4,6 +4,14 @@ export { parseDocument, type SourceDocument } from './document.js';
 export { type ArgumentForm, chooseForm, publishedTemplates, wrapInputs } from './form.js';
 export { type LoadedManual, loadManual, type ManualIo } from './load.js';
 export {
+  type ImportedOpenApi,
+  type ImportOptions,
+  importOpenApi,
+  importOpenApiDocument,
+  isOpenApi,
+} from './openapi/import.js';
+export type { OperationReport } from './openapi/notes.js';
+export {
   type AuthForm,
   type ContentCoding,
   Publisher,
@@ -13,3 +21,4 @@ export {
   View,
   type Visibility,
 } from './publish.js';
+export { normalizeSchema } from './schema.js';
