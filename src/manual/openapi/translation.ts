@@ -29,15 +29,15 @@ const values = new Set(['enum', 'const', 'default', 'examples', 'required', 'typ
 const annotations = new Set(['description', 'title', 'default', 'deprecated', 'summary', 'examples', 'example']);
 const longestExample = 300;
 /**
- * Most members that one schema is written with. Some documents connect every component with every other: written out for
- * each of a thousand operations, they would come to gigabytes. What is nearest to the root is written first.
+ * About how many characters one schema may come to. Some documents connect every component with every other: written out
+ * for each of a thousand operations, they would come to gigabytes. What is nearest to the root is written first.
  */
-const largest = 3000;
+const largest = 120_000;
 
 /**
  * Turns an OpenAPI schema (2.0, 3.0 or 3.1) into one self-contained JSON schema that every official client accepts. A
  * component is written in place where it is used once; one that is used again, or that contains itself, stands in
- * `$defs` (the clients of TypeScript, Python and Go carry both unread). A schema of more members than `largest` ends in
+ * `$defs` (the clients of TypeScript, Python and Go carry both unread). A schema longer than `largest` ends in
  * open schemas there, and the problem `size` says so.
  */
 export function translateSchema(schema: Json, direction: Direction, references: References): Translation {
@@ -48,7 +48,7 @@ class Translator {
   readonly #names = new Map<string, string>();
   readonly #pending: string[] = [];
   readonly #problems = new Map<string, TranslationProblem>();
-  #members = 0;
+  #length = 0;
 
   constructor(
     readonly direction: Direction,
@@ -71,8 +71,8 @@ class Translator {
   #node(schema: Json, hidden: ReadonlySet<string>, isRoot = false): JsonObject {
     if (schema === false) return { not: {} };
     if (!isJsonObject(schema)) return {};
+    if (this.#isFull(schema)) return pick(schema, ['type']);
     if (typeof schema.$ref === 'string') return this.#reference(schema, schema.$ref, hidden);
-    if (this.#isFull(schema)) return pick(schema, ['type', 'title']);
     // Parameters are given by the caller even where a component that they share is read-only elsewhere.
     const own = isRoot && this.direction === 'input' ? none : this.#hiddenIn(schema, hidden);
     const members: [string, Json][] = [];
@@ -110,11 +110,13 @@ class Translator {
   }
 
   #isFull(schema: JsonObject): boolean {
-    if (this.#members > largest) {
+    if (this.#length > largest) {
       this.#problems.set('', { kind: 'size', subject: '' });
       return true;
     }
-    this.#members += Object.keys(schema).length;
+    for (const [key, value] of Object.entries(schema)) {
+      this.#length += key.length + (typeof value === 'string' ? value.length : 0) + 4;
+    }
     return false;
   }
 
