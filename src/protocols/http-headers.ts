@@ -1,13 +1,18 @@
 import { type Arguments, type CallScope, LoadError, toPointer } from '../core/index.js';
 import { type CompiledText, compileText, encodeArgument } from '../variables/index.js';
+import type { UrlKind } from './egress.js';
 import type { UpstreamCredentials } from './http-auth.js';
 import { refuseConnectionHeader } from './http-reserved.js';
 import type { RequestTemplate } from './http-template.js';
 import type { ToolBinding } from './protocol.js';
 
-/** The headers of a template that says nothing of them. */
+/** What a protocol's requests have in common where the template says nothing. */
 export interface RequestDefaults {
   readonly accept: string;
+  /** Which schemes the URL may have; `http` when absent. */
+  readonly kind?: UrlKind;
+  /** False where arguments without a place of their own stay out of the query: a websocket has a message for them. */
+  readonly rest_in_query?: boolean;
 }
 
 const userAgent = 'utcp-gatehouse';

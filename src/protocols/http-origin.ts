@@ -2,29 +2,22 @@ import { Pool } from 'undici';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
 import { createGuardedConnector } from './egress-connection.js';
-import { isUnreachable } from './http-fault.js';
 import type { ProtocolDependencies, UpstreamHealth } from './protocol.js';
-import { isRetryableStatus } from './retry.js';
 import { StreamConnections } from './stream-connections.js';
+import { UpstreamState } from './upstream-state.js';
 
 /** Connections that one origin may hold; more calls wait for one within their own time. */
 const connectionsPerOrigin = 128;
 
 /** The connections to one upstream, and whether it was there when last asked. */
-export class UpstreamOrigin {
+export class UpstreamOrigin extends UpstreamState {
   readonly pool: Pool;
   /** For answers that are read as they come. */
   readonly streams: StreamConnections;
-  /** `host:port`: what events and health call it. */
-  readonly name: string;
-  #reason: string | undefined;
 
-  constructor(
-    upstream: GuardedUpstream,
-    readonly deps: ProtocolDependencies,
-  ) {
+  constructor(upstream: GuardedUpstream, deps: ProtocolDependencies) {
     const { url, policy, tls } = upstream;
-    this.name = `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`;
+    super(url, deps);
     this.streams = new StreamConnections(upstream);
     this.pool = new Pool(url.origin, {
       connect: createGuardedConnector({ policy, tls }),
@@ -33,32 +26,6 @@ export class UpstreamOrigin {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-  }
-
-  /** Takes a failure; the first after a success is reported. */
-  markDown(reason: string, tool: string): void {
-    if (this.#reason === undefined) this.deps.report({ kind: 'failed', upstream: this.name, tool, reason });
-    this.#reason = reason;
-  }
-
-  /** Takes a success; the first after a failure is reported. */
-  markUp(tool: string): void {
-    if (this.#reason === undefined) return;
-    this.deps.report({ kind: 'recovered', upstream: this.name, tool, reason: this.#reason });
-    this.#reason = undefined;
-  }
-
-  /** Takes what a request came to: who can't be reached or answers 502, 503 or 504 is down, any other answer is up. */
-  record(outcome: GatehouseError | { readonly status: number }, tool: string): void {
-    if (outcome instanceof GatehouseError) {
-      if (isUnreachable(outcome) || outcome.reason === 'tls_failed') this.markDown(outcome.reason, tool);
-    } else if (isRetryableStatus(outcome.status)) this.markDown(`status_${outcome.status}`, tool);
-    else this.markUp(tool);
-  }
-
-  health(): UpstreamHealth {
-    if (this.#reason === undefined) return { upstream: this.name, state: 'up' };
-    return { upstream: this.name, state: 'down', reason: this.#reason };
   }
 }
 

@@ -18,11 +18,18 @@ export class QueryPlan {
   readonly #constant: string;
   readonly #open: readonly CompiledText[];
   readonly #fixed: ReadonlySet<string>;
+  readonly #takesRest: boolean;
   /** Names of the arguments that authored pairs use. */
   readonly arguments: ReadonlySet<string>;
 
-  /** `authored` is the text behind the URL's `?`. Throws LoadError. */
-  constructor(authored: string, credential: readonly [string, string] | undefined, binding: ToolBinding) {
+  /** `authored` is the text behind the URL's `?`; `takesRest` says whether unplaced arguments come here. Throws LoadError. */
+  constructor(
+    authored: string,
+    credential: readonly [string, string] | undefined,
+    binding: ToolBinding,
+    takesRest = true,
+  ) {
+    this.#takesRest = takesRest;
     const place = { file: binding.file, pointer: `${binding.pointer}/url` };
     const options = { ...place, context: 'url_query', inputs: binding.inputs, variables: binding.variables } as const;
     const pairs = authored.split('&').filter((pair) => pair !== '');
@@ -38,7 +45,7 @@ export class QueryPlan {
 
   /** Throws LoadError when a declared input without another place has a name that the query fixes. */
   checkInputs(inputs: JsonSchema, placed: ReadonlySet<string>, binding: ToolBinding): void {
-    for (const name of inputNames(inputs)) {
+    for (const name of this.#takesRest ? inputNames(inputs) : []) {
       if (placed.has(name) || !this.#fixed.has(name)) continue;
       throw LoadError.of({
         rule: 'query-parameter-fixed',
@@ -57,7 +64,7 @@ export class QueryPlan {
       const text = pair.render(args);
       if (text !== undefined) query = query === '' ? text : `${query}&${text}`;
     }
-    for (const name of Object.keys(args)) {
+    for (const name of this.#takesRest ? Object.keys(args) : []) {
       if (placed.has(name)) continue;
       if (this.#fixed.has(name)) throw refuseArgument(name, 'has the name of a parameter that the tool sets itself');
       query = appendPairs(query, name, args[name] ?? null);

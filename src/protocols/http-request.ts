@@ -1,6 +1,6 @@
 import { type Arguments, type CallScope, GatehouseError, LoadError } from '../core/index.js';
 import { type CompiledText, type CompileOptions, compileText, refuseArgument } from '../variables/index.js';
-import { bindUpstream, checkUrl, type GuardedUpstream } from './egress.js';
+import { bindUpstream, checkUrl, type GuardedUpstream, type UrlKind } from './egress.js';
 import { compileAuth, type TokenGrant } from './http-auth.js';
 import { type BodyPlan, planBody } from './http-body.js';
 import { HeaderPlan, type RequestDefaults } from './http-headers.js';
@@ -29,14 +29,17 @@ export class RequestPlan {
   readonly #query: QueryPlan;
   readonly #headers: HeaderPlan;
   readonly #body: BodyPlan | undefined;
-  readonly #placed: ReadonlySet<string>;
+  readonly #kind: UrlKind;
+  /** Names of the arguments that have a place in the request of their own. */
+  readonly placed: ReadonlySet<string>;
 
   /** Throws LoadError for anything in the template that can't be sent, or should not be. */
   constructor(template: RequestTemplate, binding: ToolBinding, defaults: RequestDefaults) {
     const url = splitUrl(template.url);
     const options = textOptions(binding, 'url');
     const base = compileBase(url.base, options);
-    const guard = { kind: 'http', verify_ssl: template.verify_ssl, pointer: options.pointer } as const;
+    this.#kind = defaults.kind ?? 'http';
+    const guard = { kind: this.#kind, verify_ssl: template.verify_ssl, pointer: options.pointer };
     const credentials = compileAuth(template.auth, binding);
     this.upstream = bindUpstream(base, guard, binding);
     this.method = template.http_method;
@@ -44,22 +47,22 @@ export class RequestPlan {
     this.#origin = this.upstream.url.origin;
     this.#prefix = this.#origin + this.upstream.url.pathname.replace(/\/$/, '');
     this.#path = compileText(url.path, { ...options, context: 'url_path' });
-    this.#query = new QueryPlan(url.query, credentials.query, binding);
+    this.#query = new QueryPlan(url.query, credentials.query, binding, defaults.rest_in_query);
     this.#headers = new HeaderPlan(template, credentials, binding, defaults);
     this.#body = planBody(template, binding);
-    this.#placed = new Set([
+    this.placed = new Set([
       ...this.#path.arguments,
       ...this.#query.arguments,
       ...this.#headers.arguments,
       ...(this.#body ? [this.#body.field] : []),
     ]);
-    this.#query.checkInputs(binding.inputs, this.#placed, binding);
+    this.#query.checkInputs(binding.inputs, this.placed, binding);
   }
 
   /** Throws GatehouseError `invalid_input` for arguments that can't be sent, `upstream_failed` for a refused URL. */
   render(args: Arguments, scope: CallScope): RenderedRequest {
     const path = this.#path.render(args, scope) ?? this.#refuseMissing(args);
-    const url = new URL(this.#prefix + path + this.#query.render(args, this.#placed));
+    const url = new URL(this.#prefix + path + this.#query.render(args, this.placed));
     this.checkFinalUrl(url);
     const headers = this.#headers.render(args, scope);
     const body = this.#body?.render(args, headers) ?? null;
@@ -72,7 +75,7 @@ export class RequestPlan {
    */
   checkFinalUrl(url: URL): void {
     if (url.origin === this.#origin && url.username === '' && url.password === '') return;
-    checkUrl(url, this.upstream.policy);
+    checkUrl(url, this.upstream.policy, this.#kind);
     throw new GatehouseError('upstream_failed', { reason: 'redirect_refused', internal: 'The URL leaves its origin.' });
   }
 

@@ -15,6 +15,7 @@ import {
 import { createSseProtocol } from './sse.js';
 import { createStreamableHttpProtocol } from './streamable-http.js';
 import { createTextProtocol } from './text.js';
+import { createWebsocketProtocol } from './websocket.js';
 
 /** Every protocol of the server, behind one door. */
 export interface ProtocolRegistry {
@@ -39,11 +40,12 @@ const factories = {
   http: createHttpProtocol,
   sse: createSseProtocol,
   streamable_http: createStreamableHttpProtocol,
+  websocket: createWebsocketProtocol,
   cli: createCliProtocol,
   text: createTextProtocol,
   file: createFileProtocol,
   mcp: createMcpProtocol,
-} satisfies Partial<Record<CallTemplateType, ProtocolFactory>>;
+} satisfies Record<CallTemplateType, ProtocolFactory>;
 
 /** Makes one instance of every protocol. */
 export function createProtocols(deps: ProtocolDependencies): ProtocolRegistry {

@@ -2,6 +2,8 @@ import { type RawData, WebSocket } from 'ws';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
 import { guardedLookup } from './egress-connection.js';
+import type { Stoppable } from './http-deadline.js';
+import { describeFault } from './http-fault.js';
 
 /** What a websocket connection to an upstream is opened with. */
 export interface WebsocketTarget {
@@ -20,6 +22,11 @@ export interface WebsocketTarget {
 /** A message of the upstream: text as a string, binary as bytes. */
 export type WebsocketMessage = string | Buffer;
 
+/** What a connection is stopped by besides itself: a call's deadline. */
+export interface Watcher {
+  watch(waiting: Stoppable): void;
+}
+
 const closeTimeout_ms = 1000;
 /** Messages that wait for the consumer before the socket is paused, and at which it is resumed. */
 const highWater = 16;
@@ -29,12 +36,15 @@ const lowWater = 4;
  * One connection to an upstream (RFC 6455). Messages wait in order, with backpressure; the heartbeat ends a connection
  * whose peer is gone. `close` or `terminate` must follow.
  */
-export class WebsocketConnection {
+export class WebsocketConnection implements Stoppable {
   readonly #socket: WebSocket;
   #queue: WebsocketMessage[] = [];
   #heartbeat: NodeJS.Timeout | undefined;
   #alive = true;
-  #failure: GatehouseError | undefined;
+  /** What this side ended it with: nothing more is handed on. */
+  #stopped: GatehouseError | undefined;
+  /** What the upstream's side broke off with: what came before is handed on first. */
+  #broken: GatehouseError | undefined;
   #ended = false;
   #wake: (() => void) | undefined;
 
@@ -44,16 +54,15 @@ export class WebsocketConnection {
     socket.on('pong', () => {
       this.#alive = true;
     });
-    socket.on('error', (error) => this.#fail(describeFailure(error)));
+    socket.on('error', (error) => this.#break(describeSocketError(error)));
     socket.on('close', (code) => this.#onClose(code));
   }
 
   /**
    * Connects by the guarded lookup and the upstream's TLS profile alone; redirects are not followed. Throws
-   * GatehouseError `upstream_unavailable`, `upstream_failed` or `upstream_timeout`, or what `signal` was aborted with.
+   * GatehouseError `upstream_failed` or `upstream_timeout`, or what `deadline` stops it with.
    */
-  static async open(target: WebsocketTarget, signal: AbortSignal): Promise<WebsocketConnection> {
-    signal.throwIfAborted();
+  static async open(target: WebsocketTarget, deadline: Watcher): Promise<WebsocketConnection> {
     const options = {
       ...target.upstream.tls.options,
       lookup: guardedLookup(target.upstream.policy),
@@ -66,14 +75,15 @@ export class WebsocketConnection {
     };
     const socket = new WebSocket(target.url, target.protocol === undefined ? [] : [target.protocol], options);
     const connection = new WebsocketConnection(socket);
-    await connection.#handshake(target.connection_timeout_ms, signal);
+    deadline.watch(connection);
+    await connection.#handshake(target.connection_timeout_ms);
     connection.#startHeartbeat(target.ping_interval_ms);
     return connection;
   }
 
   /** Whether nothing has come or gone wrong since the last message was taken: only then may another call use it. */
   get isQuiet(): boolean {
-    return this.#socket.readyState === WebSocket.OPEN && this.#queue.length === 0 && !this.#failure;
+    return this.#socket.readyState === WebSocket.OPEN && this.#queue.length === 0 && !this.#broken && !this.#stopped;
   }
 
   /** Calls `listener` when the connection ends, or a message comes that nobody asked for. */
@@ -84,24 +94,31 @@ export class WebsocketConnection {
   /** Sends one text message. Throws GatehouseError when it can't be sent. */
   async send(text: string): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#socket.send(text, (error) => (error ? reject(this.#failure ?? describeFailure(error)) : resolve()));
+      this.#socket.send(text, (error) => {
+        if (error) reject(this.#stopped ?? this.#broken ?? describeSocketError(error));
+        else resolve();
+      });
     });
   }
 
   /**
    * The next message; undefined when the upstream has closed in good order. Throws GatehouseError when the connection
-   * failed, or what `signal` was aborted with.
+   * broke off or was stopped, and `upstream_timeout` when nothing comes within `timeoutMs`.
    */
-  async next(signal: AbortSignal): Promise<WebsocketMessage | undefined> {
-    while (this.#queue.length === 0 && !this.#ended) {
-      signal.throwIfAborted();
-      await this.#change(signal);
-    }
-    signal.throwIfAborted();
+  async next(timeoutMs: number): Promise<WebsocketMessage | undefined> {
+    if (this.#isWaiting) await this.#arrival(timeoutMs);
+    if (this.#stopped) throw this.#stopped;
     const message = this.#queue.shift();
     if (this.#socket.isPaused && this.#queue.length <= lowWater) this.#resume();
-    if (message === undefined && this.#failure) throw this.#failure;
+    if (message === undefined && this.#broken) throw this.#broken;
     return message;
+  }
+
+  stop(error: GatehouseError): void {
+    if (this.#stopped) return;
+    this.#stopped = error;
+    this.#socket.terminate();
+    this.#wake?.();
   }
 
   /** Says goodbye, and settles when the socket is gone, after a second at the latest. */
@@ -123,44 +140,35 @@ export class WebsocketConnection {
     await closed;
   }
 
-  async #handshake(timeout_ms: number, signal: AbortSignal): Promise<void> {
-    const fail = (error: GatehouseError) => {
-      this.#fail(error);
-      this.#socket.terminate();
-    };
-    const timer = setTimeout(
-      () => fail(new GatehouseError('upstream_timeout', { reason: 'connection_timeout' })),
-      timeout_ms,
-    );
-    const onAbort = () => fail(describeFailure(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
+  get #isWaiting(): boolean {
+    return this.#queue.length === 0 && !this.#ended && !this.#stopped;
+  }
+
+  async #handshake(timeoutMs: number): Promise<void> {
+    // Not the library's own timeout, which every byte of a slow answer starts anew.
+    const timer = setTimeout(() => this.stop(timedOut('connection_timeout')), timeoutMs);
     try {
       await new Promise<void>((resolve, reject) => {
         this.#socket.once('open', resolve);
-        this.#socket.once('close', () => reject(this.#failure ?? new GatehouseError('upstream_failed')));
+        this.#socket.once('close', () => reject(this.#stopped ?? this.#broken));
         this.#socket.once('unexpected-response', (_request, response) => {
-          const status = response.statusCode ?? 0;
-          fail(new GatehouseError('upstream_failed', { reason: 'handshake_refused', upstream_status: status }));
+          this.#break(describeStatus(response.statusCode ?? 0));
+          this.#socket.terminate();
         });
       });
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 
-  #startHeartbeat(interval_ms: number): void {
+  #startHeartbeat(intervalMs: number): void {
     this.#heartbeat = setInterval(() => {
       // The pong of a paused socket waits behind the messages that nobody reads yet.
       if (this.#socket.isPaused) return;
-      if (!this.#alive) {
-        this.#fail(new GatehouseError('upstream_timeout', { reason: 'heartbeat_lost' }));
-        this.#socket.terminate();
-        return;
-      }
+      if (!this.#alive) return this.stop(timedOut('heartbeat_lost'));
       this.#alive = false;
       this.#socket.ping();
-    }, interval_ms);
+    }, intervalMs);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -168,7 +176,7 @@ export class WebsocketConnection {
     this.#alive = true;
     this.#queue.push(isBinary ? bytes : bytes.toString('utf8'));
     if (this.#queue.length >= highWater) this.#socket.pause();
-    this.#notify();
+    this.#wake?.();
   }
 
   #closed(): Promise<void> {
@@ -188,8 +196,8 @@ export class WebsocketConnection {
     this.#wake = undefined;
   }
 
-  #fail(error: GatehouseError): void {
-    this.#failure ??= error;
+  #break(error: GatehouseError): void {
+    this.#broken ??= error;
   }
 
   #onClose(code: number): void {
@@ -197,25 +205,21 @@ export class WebsocketConnection {
     this.#ended = true;
     // 1000: done; 1001: going away; 1005: a close frame without a code (RFC 6455 section 7.4.1).
     if (code !== 1000 && code !== 1001 && code !== 1005) {
-      this.#fail(new GatehouseError('upstream_failed', { reason: 'connection_lost' }));
+      this.#break(new GatehouseError('upstream_failed', { reason: 'connection_reset' }));
     }
-    this.#notify();
+    this.#wake?.();
   }
 
-  #change(signal: AbortSignal): Promise<void> {
+  #arrival(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.stop(timedOut('response_timeout')), timeoutMs);
     return new Promise((resolve) => {
-      const done = () => {
-        signal.removeEventListener('abort', done);
+      this.#wake = () => {
+        if (this.#isWaiting) return;
+        clearTimeout(timer);
         this.#wake = undefined;
         resolve();
       };
-      signal.addEventListener('abort', done, { once: true });
-      this.#wake = done;
     });
-  }
-
-  #notify(): void {
-    this.#wake?.();
   }
 }
 
@@ -224,21 +228,26 @@ function toBuffer(data: RawData): Buffer {
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
 
-const connectFailures: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connect_refused',
-  ECONNRESET: 'connection_lost',
-  EPIPE: 'connection_lost',
-  ENOTFOUND: 'name_not_found',
-  EAI_AGAIN: 'name_not_found',
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'event_too_large',
-};
+function timedOut(reason: 'connection_timeout' | 'response_timeout' | 'heartbeat_lost'): GatehouseError {
+  return new GatehouseError('upstream_timeout', { reason });
+}
 
-function describeFailure(error: unknown): GatehouseError {
-  if (error instanceof GatehouseError) return error;
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const reason = connectFailures[code] ?? 'websocket_error';
-  return new GatehouseError(reason === 'event_too_large' ? 'upstream_too_large' : 'upstream_failed', {
-    reason,
-    cause: error,
+function describeStatus(status: number): GatehouseError {
+  return new GatehouseError('upstream_failed', {
+    detail: `The upstream refused the connection with status ${status}.`,
+    reason: `status_${status}`,
+    upstream_status: status,
   });
+}
+
+function describeSocketError(error: Error): GatehouseError {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+    return new GatehouseError('upstream_too_large', { detail: 'A message is too large.', reason: 'message_too_large' });
+  }
+  // Frames that RFC 6455 does not allow; text that is not UTF-8.
+  if (typeof code === 'string' && code.startsWith('WS_ERR_')) {
+    return new GatehouseError('upstream_invalid', { reason: 'answer_malformed', cause: error });
+  }
+  return describeFault(error);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EgressPolicy, judgeUrl } from '../../src/protocols/egress.js';
+import { prepare } from '../support/http-call.js';
 
 describe('GHSA-ppx3-28rw-8fpf: a host that passed a prefix check', () => {
   const policy = new EgressPolicy(['localhost', '127.0.0.1', '::1']);
@@ -25,6 +26,14 @@ describe('GHSA-ppx3-28rw-8fpf: a host that passed a prefix check', () => {
     '%s is the named host itself, however it is written',
     (url) => {
       expect(judgeUrl(new URL(url), policy, 'ws')).toBeUndefined();
+    },
+  );
+
+  it.each(['localhost.evil.com', 'evil.com', '10.0.0.1'])(
+    'a websocket template may not speak plain text to %s, even where the configuration names it',
+    (host) => {
+      const template = { call_template_type: 'websocket', url: `ws://${host}/` };
+      expect(() => prepare(template, [], { settings: { allow_private_hosts: [host] } })).toThrowError(/plain text/);
     },
   );
 });

@@ -3,8 +3,9 @@ import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
+import { GatehouseError } from '../../src/core/index.js';
 import { bindUpstream } from '../../src/protocols/egress.js';
-import { WebsocketConnection, type WebsocketTarget } from '../../src/protocols/websocket-connection.js';
+import { type Watcher, WebsocketConnection, type WebsocketTarget } from '../../src/protocols/websocket-connection.js';
 import { makeBinding } from '../support/binding.js';
 import { portOf, startWebsocketUpstream, type WebsocketUpstreamOptions } from '../support/websocket-upstream.js';
 
@@ -34,13 +35,15 @@ async function start(onClient: (client: WebSocket) => void, options: WebsocketUp
   return upstream;
 }
 
-async function open(target: WebsocketTarget, signal = new AbortController().signal): Promise<WebsocketConnection> {
-  const connection = await WebsocketConnection.open(target, signal);
+async function open(target: WebsocketTarget): Promise<WebsocketConnection> {
+  const connection = await WebsocketConnection.open(target, patient);
   cleanups.push(() => connection.terminate());
   return connection;
 }
 
-const never = new AbortController().signal;
+/** A deadline that never ends. */
+const patient: Watcher = { watch: () => undefined };
+const soon = 5000;
 
 describe('WebsocketConnection', () => {
   it('hands on messages in order, text as text and binary as bytes', async () => {
@@ -50,15 +53,15 @@ describe('WebsocketConnection', () => {
       client.close(1000);
     });
     const connection = await open(targetAt(upstream.port));
-    expect(await connection.next(never)).toBe('one');
-    expect(await connection.next(never)).toEqual(Buffer.from([0, 255]));
-    expect(await connection.next(never)).toBeUndefined();
+    expect(await connection.next(soon)).toBe('one');
+    expect(await connection.next(soon)).toEqual(Buffer.from([0, 255]));
+    expect(await connection.next(soon)).toBeUndefined();
   });
 
   it('fails when the upstream goes without a closing handshake', async () => {
     const upstream = await start((client) => client.terminate());
     const connection = await open(targetAt(upstream.port));
-    await expect(connection.next(never)).rejects.toMatchObject({ code: 'upstream_failed', reason: 'connection_lost' });
+    await expect(connection.next(soon)).rejects.toMatchObject({ code: 'upstream_failed', reason: 'connection_reset' });
   });
 
   it('gives up on a handshake that takes too long, one that drips bytes too', async () => {
@@ -77,7 +80,7 @@ describe('WebsocketConnection', () => {
     });
     const started = performance.now();
     const target = targetAt(portOf(server), { connection_timeout_ms: 150 });
-    await expect(WebsocketConnection.open(target, never)).rejects.toMatchObject({
+    await expect(WebsocketConnection.open(target, patient)).rejects.toMatchObject({
       code: 'upstream_timeout',
       reason: 'connection_timeout',
     });
@@ -88,20 +91,20 @@ describe('WebsocketConnection', () => {
   it('ends a connection whose peer no longer answers the heartbeat', async () => {
     const upstream = await start(() => undefined, { autoPong: false });
     const connection = await open(targetAt(upstream.port, { ping_interval_ms: 50 }));
-    await expect(connection.next(never)).rejects.toMatchObject({ code: 'upstream_timeout', reason: 'heartbeat_lost' });
+    await expect(connection.next(soon)).rejects.toMatchObject({ code: 'upstream_timeout', reason: 'heartbeat_lost' });
     await expect.poll(() => upstream.open).toBe(0);
   });
 
   it('keeps a quiet connection open whose peer answers the heartbeat', async () => {
     const upstream = await start((client) => setTimeout(() => client.send('late'), 300));
     const connection = await open(targetAt(upstream.port, { ping_interval_ms: 30 }));
-    expect(await connection.next(never)).toBe('late');
+    expect(await connection.next(soon)).toBe('late');
   });
 
   it('refuses a message over the size cap', async () => {
     const upstream = await start((client) => client.send('x'.repeat(1025)));
     const connection = await open(targetAt(upstream.port));
-    await expect(connection.next(never)).rejects.toMatchObject({ code: 'upstream_too_large' });
+    await expect(connection.next(soon)).rejects.toMatchObject({ code: 'upstream_too_large' });
   });
 
   it('reads no further than its consumer reads, and takes no slow consumer for a dead peer', async () => {
@@ -120,7 +123,7 @@ describe('WebsocketConnection', () => {
     const before = sent;
     await sleep(200);
     expect(sent).toBe(before);
-    for (let taken = 0; taken <= before; taken += 1) expect(await connection.next(never)).toHaveLength(65_536);
+    for (let taken = 0; taken <= before; taken += 1) expect(await connection.next(soon)).toHaveLength(65_536);
     await expect.poll(() => sent).toBeGreaterThan(before);
   });
 
@@ -128,17 +131,22 @@ describe('WebsocketConnection', () => {
     const server = createServer(() => undefined).listen(0, '127.0.0.1');
     await once(server, 'listening');
     cleanups.push(async () => server.close());
-    const connecting = new AbortController();
-    const opening = WebsocketConnection.open(targetAt(portOf(server)), connecting.signal);
-    setTimeout(() => connecting.abort(new Error('stop')), 30);
-    await expect(opening).rejects.toThrow();
+    const stopped = new GatehouseError('client_aborted');
+    const deadline: Watcher = { watch: (waiting) => setTimeout(() => waiting.stop(stopped), 30) };
+    await expect(WebsocketConnection.open(targetAt(portOf(server)), deadline)).rejects.toBe(stopped);
 
     const upstream = await start(() => undefined);
-    const waiting = new AbortController();
-    const connection = await open(targetAt(upstream.port), waiting.signal);
-    const next = connection.next(waiting.signal);
-    waiting.abort(new Error('stop'));
-    await expect(next).rejects.toThrow('stop');
+    const connection = await open(targetAt(upstream.port));
+    const next = connection.next(soon);
+    connection.stop(stopped);
+    await expect(next).rejects.toBe(stopped);
+    await expect.poll(() => upstream.open).toBe(0);
+  });
+
+  it('gives up when no message comes within the response timeout', async () => {
+    const upstream = await start(() => undefined);
+    const connection = await open(targetAt(upstream.port));
+    await expect(connection.next(50)).rejects.toMatchObject({ code: 'upstream_timeout', reason: 'response_timeout' });
   });
 
   it('speaks the subprotocol that the template names, and no other', async () => {

@@ -19,6 +19,9 @@ export interface WebsocketUpstreamOptions {
   readonly identity?: Identity;
   readonly protocol?: string;
   readonly autoPong?: boolean;
+  readonly port?: number;
+  /** Whether a handshake is let in; one that is not is answered with 401. */
+  readonly authorize?: (request: IncomingMessage) => boolean;
 }
 
 /** Starts one; `onClient` gets each connection once it stands. */
@@ -27,10 +30,11 @@ export async function startWebsocketUpstream(
   options: WebsocketUpstreamOptions = {},
 ): Promise<WebsocketUpstream> {
   const server: Server = options.identity ? createTlsServer(options.identity) : createServer();
-  const { protocol, autoPong = true } = options;
+  const { protocol, autoPong = true, authorize = () => true } = options;
   const sockets = new WebSocketServer({
     server,
     autoPong,
+    verifyClient: ({ req }: { req: IncomingMessage }) => authorize(req),
     ...(protocol !== undefined && { handleProtocols: () => protocol }),
   });
   const handshakes: IncomingMessage[] = [];
@@ -39,7 +43,7 @@ export async function startWebsocketUpstream(
     handshakes.push(request);
     onClient(client, request);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: portOf(server),
