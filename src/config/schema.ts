@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { policySchema } from '../access/config.js';
 import { authSchema, callerSchema } from '../auth/config.js';
 import { securityLogSchema } from '../events/config.js';
+import { anomaliesSchema } from '../limits/anomaly-config.js';
 import { limitsSchema, stateSchema } from '../limits/config.js';
 import { manualEntrySchema } from '../manual/config.js';
 import { mcpSettingsSchema } from '../protocols/mcp-config.js';
@@ -56,6 +57,7 @@ export const configSchema = z.strictObject({
   callers: z.array(callerSchema).default([]),
   auth: authSchema.prefault({}),
   limits: limitsSchema.prefault({}),
+  anomalies: anomaliesSchema.prefault({}),
   state: stateSchema.prefault({}),
   mcp: mcpSettingsSchema.prefault({}),
   security_log: securityLogSchema.prefault({}),

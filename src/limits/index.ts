@@ -1,4 +1,7 @@
 export * from './address.js';
+export * from './anomaly.js';
+export * from './anomaly-config.js';
+export * from './anomaly-watch.js';
 export * from './blocks.js';
 export * from './breaker.js';
 export * from './concurrency.js';
