@@ -64,6 +64,7 @@ function toSandboxOptions(server: McpServerConfig, binding: McpBinding): Sandbox
     environment: { ...baseEnvironment, ...Object.fromEntries(environment) },
     limits: { ...defaultServerLimits, ...server.limits },
     network: server.network ?? 'none',
+    ...(server.run_as && { run_as: server.run_as }),
     read_only_paths: (server.read_only_paths ?? []).map(toPath),
     writable_paths: (server.writable_paths ?? []).map(toPath),
     ...(server.cwd !== undefined && { working_directory: toPath(server.cwd) }),

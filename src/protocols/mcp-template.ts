@@ -8,12 +8,15 @@ const seconds = z.number().positive().max(86_400);
 
 const positive = z.int().positive();
 const limitsSchema = z.strictObject({
+  cpu_seconds: optional(positive),
   memory_bytes: optional(positive),
+  address_space_bytes: optional(positive),
   processes: optional(positive),
   open_files: optional(positive),
   file_bytes: optional(positive),
   tmp_bytes: optional(positive),
 });
+const userSchema = z.strictObject({ uid: positive, gid: positive });
 
 // One object rather than a union: its errors name the key that is wrong instead of listing every variant.
 const serverFields = z.strictObject({
@@ -26,6 +29,7 @@ const serverFields = z.strictObject({
   writable_paths: optional(z.array(text)),
   network: optional(z.enum(['none', 'host'])),
   limits: optional(limitsSchema),
+  run_as: optional(userSchema),
   url: optional(text),
   headers: optional(z.record(headerName, z.string())),
   timeout: optional(seconds),
@@ -35,7 +39,7 @@ const serverFields = z.strictObject({
   terminate_on_close: optional(z.boolean()),
 });
 
-const processKeys = ['args', 'env', 'cwd', 'read_only_paths', 'writable_paths', 'network', 'limits'] as const;
+const processKeys = ['args', 'env', 'cwd', 'read_only_paths', 'writable_paths', 'network', 'limits', 'run_as'] as const;
 const remoteKeys = ['headers', 'verify_ssl', 'sse_read_timeout', 'terminate_on_close'] as const;
 
 /**

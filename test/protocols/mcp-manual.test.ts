@@ -1,13 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { type AuthoredManual, isJsonObject, type JsonObject, LoadError } from '../../src/core/index.js';
+import { manualEntrySchema } from '../../src/manual/config.js';
 import { mcpSettingsSchema } from '../../src/protocols/mcp-config.js';
 import { listMcpManual, parseMcpSource } from '../../src/protocols/mcp-manual.js';
 import { approveMcpTools, reviewMcpServers, targetsOfSource, targetsOfTools } from '../../src/protocols/mcp-review.js';
+import { mcpTemplateSchema } from '../../src/protocols/mcp-template.js';
 import { makeBinding } from '../support/binding.js';
-import { callJson, catchError, closeAll, createHarness, everythingServer, hostileServer } from '../support/mcp.js';
+import {
+  callJson,
+  catchError,
+  closeAll,
+  createHarness,
+  everythingServer,
+  hostileServer,
+  modulesFolder,
+} from '../support/mcp.js';
+import { readBlocks, readExampleTools } from '../support/page.js';
 import { childProcesses } from '../support/processes.js';
 
 let folder = '';
@@ -191,5 +203,36 @@ describe('a server that the lock file knows', () => {
       },
     ] as const;
     expect(() => approveMcpTools(reviews, mcpSettingsSchema.parse({}))).toThrow('mcp.lock_file is not configured');
+  });
+});
+
+describe('the examples of the pages', () => {
+  it('load, and the first tool runs', async () => {
+    const notes = realpathSync(mkdtempSync(join(tmpdir(), 'gatehouse-notes-')));
+    chmodSync(notes, 0o755);
+    writeFileSync(join(notes, 'first.txt'), 'a note');
+    const variables = { UTCP_MCP_HOME: modulesFolder, API_SEARCH_TOKEN: 'token' };
+    const { protocol } = createHarness();
+    const [read, search] = readExampleTools('protocols/mcp.md').map(
+      ({ name, inputs, tool_call_template: template }) => {
+        // The page's folder is not on this machine.
+        const text = JSON.stringify(template).replaceAll('/srv/notes', notes);
+        const binding = makeBinding({ inputs, variables, timeout_ms: 10_000 });
+        return protocol.prepare(mcpTemplateSchema.parse(JSON.parse(text)), { ...binding, tool: `notes.${name}` });
+      },
+    );
+    if (!read || !search) throw new Error('The page has two tools.');
+    expect(await callJson(read, { path: join(notes, 'first.txt') })).toEqual({ content: 'a note' });
+    rmSync(notes, { recursive: true });
+  });
+
+  it.each(['protocols/mcp.md', 'guides/move-from-mcp.md'])('are valid configurations: %s', (page) => {
+    const text = readBlocks(page).find((block) => block.includes('manuals:')) ?? '';
+    const { manuals, mcp } = parse(text);
+    const entries = manualEntrySchema.array().min(2).parse(manuals);
+    for (const { source, mcp: servers } of entries) {
+      if (source === 'mcp') parseMcpSource(servers, { file: page, pointer: '' });
+    }
+    expect(mcpSettingsSchema.parse(mcp).lock_file).toBe('./mcp.lock.json');
   });
 });
