@@ -14,8 +14,7 @@ import type { JwtVerify } from './jwt-verify.js';
 import { type KeyFileProblem, KeyRing } from './key-ring.js';
 import { listKeys, listRevocations } from './keys-file.js';
 import { KeysWatch } from './keys-watch.js';
-import { describeResource } from './metadata.js';
-import { RevocationList } from './revocations.js';
+import { RevocationList, type SharedRevocations } from './revocations.js';
 import { checkRolesMap, SubjectMapper } from './subject.js';
 import { createTrustedIssuers } from './trusted-issuers.js';
 
@@ -38,10 +37,11 @@ export class IdentityState {
   readonly fetch_json: FetchJson;
   readonly #rings = new Map<string, KeyRing>();
 
-  constructor(fetchJson: FetchJson, reports: IdentityReports = {}) {
+  /** `shared` carries revocations between replicas. */
+  constructor(fetchJson: FetchJson, reports: IdentityReports = {}, shared?: SharedRevocations) {
     this.fetch_json = fetchJson;
     this.key_sets = new KeySets(fetchJson);
-    this.revocations = new RevocationList();
+    this.revocations = new RevocationList(shared);
     this.reports = reports;
   }
 
@@ -85,8 +85,11 @@ export interface Identity {
   readonly authenticator: Authenticator;
   readonly callers: CallerDirectory;
   readonly issuer: TokenIssuer;
-  /** `/.well-known/oauth-protected-resource`. */
-  describeResource(clientCertificates: boolean): ReturnType<typeof describeResource>;
+  /**
+   * Puts this identity in force: from now on its keys file decides what is revoked, and is watched. Until then nothing
+   * that is shared has changed, so that a configuration can be refused after its identity was built.
+   */
+  activate(): void;
   /** Ends the watch of the keys file; the state lives on. */
   close(): Promise<void>;
 }
@@ -112,18 +115,16 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...(options.is_throttled ? { is_throttled: options.is_throttled } : {}),
   });
   const unsubscribe = revocations.onChange(() => authenticator.invalidate());
-  const watch = auth.keys_file === undefined ? undefined : watchKeys(auth.keys_file, callers, authenticator, state);
+  const watch = auth.keys_file === undefined ? undefined : watchKeys(auth.keys_file, callers, state);
+  if (watch) callers.replaceFileKeys(listKeys(watch.content));
   return {
     authenticator,
     callers,
     issuer,
-    describeResource: (client_certificates) =>
-      describeResource({
-        public_url: public_url(),
-        issues_tokens: options.callers.some((caller) => caller.oauth_client !== undefined),
-        issuers: auth.jwt.map((entry) => entry.issuer),
-        client_certificates,
-      }),
+    activate() {
+      revocations.replaceFiled(watch ? listRevocations(watch.content) : []);
+      watch?.start();
+    },
     async close() {
       watch?.close();
       unsubscribe();
@@ -170,21 +171,14 @@ function createIntrospection(
   });
 }
 
-function watchKeys(
-  file: string,
-  callers: CallerDirectory,
-  authenticator: Authenticator,
-  { revocations, reports }: IdentityState,
-): KeysWatch {
-  let started = false;
+function watchKeys(file: string, callers: CallerDirectory, { revocations, reports }: IdentityState): KeysWatch {
   return new KeysWatch({
     file,
     on_change(content) {
       callers.replaceFileKeys(listKeys(content));
+      // Every remembered verification goes with it: the authenticator listens to the list.
       revocations.replaceFiled(listRevocations(content));
-      authenticator.invalidate();
-      if (started) reports.on_keys_changed?.();
-      started = true;
+      reports.on_keys_changed?.();
     },
     on_problem: (problem) => reports.on_keys_problem?.(problem),
   });

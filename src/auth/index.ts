@@ -39,6 +39,6 @@ export {
 export { type KeysFile, listKeys, listRevocations, parseKeysFile } from './keys-file.js';
 export { KeysWatch, type KeysWatchOptions, readKeysFile } from './keys-watch.js';
 export { describeAuthorizationServer, describeResource, type MetadataParts, renderChallenge } from './metadata.js';
-export { type Revocation, type RevocationFeed, RevocationList } from './revocations.js';
+export { type Revocation, RevocationList, type SharedRevocations } from './revocations.js';
 export { checkSecretForm, createSecret, secretPrefix } from './secret.js';
 export { createTrustedIssuers, type IssuerParts } from './trusted-issuers.js';

@@ -5,7 +5,7 @@ import { type KeysFile, parseKeysFile } from './keys-file.js';
 
 export interface KeysWatchOptions {
   readonly file: string;
-  /** The file's content, at the start and after every change. */
+  /** The file's content after every change. */
   readonly on_change: (content: KeysFile) => void;
   /** The file can't be read or used; what it said last stays in force. Told once for each state of the file. */
   readonly on_problem: (problem: LoadError) => void;
@@ -19,20 +19,25 @@ export interface KeysWatchOptions {
  * force whole or not at all.
  */
 export class KeysWatch {
+  /** What the file said when it was opened. */
+  readonly content: KeysFile;
   readonly #options: KeysWatchOptions;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #stamp: string;
   #unread = false;
   #looking = false;
 
-  /** Reads the file and hands its content on; throws LoadError when it is missing, unreadable or unusable. */
+  /** Reads the file; throws LoadError when it is missing, unreadable or unusable. */
   constructor(options: KeysWatchOptions) {
     this.#options = options;
     // Taken ahead of reading: a change in between shows as a new stamp.
     this.#stamp = describeState(statSync(options.file, { bigint: true, throwIfNoEntry: false }));
-    options.on_change(parseKeysFile(readKeysFile(options.file), options.file));
-    this.#timer = setInterval(() => void this.#look(), options.interval_ms ?? 250);
-    this.#timer.unref();
+    this.content = parseKeysFile(readKeysFile(options.file), options.file);
+  }
+
+  /** Begins to look. What changed since the file was opened is seen by the first look. */
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#look(), this.#options.interval_ms ?? 250).unref();
   }
 
   close(): void {

@@ -6,36 +6,39 @@ export interface Revocation {
   /** `key`: a credential by the base64url SHA-256 of it. `caller`: all of a caller's. `token`: a JWT by its `jti`. */
   readonly kind: 'key' | 'caller' | 'token';
   readonly id: string;
-  /** Epoch milliseconds after which it may be forgotten, because the credential has ended by itself; absent: never. */
-  readonly until?: number;
 }
 
 /**
- * Carries revocations between replicas, over Redis for one. While the feed is away, what it said stays in force and
- * the keys file goes on being watched; docs/failure-modes.md has the sentence.
+ * The list that replicas share, on Redis where there is one (limits/blocks.ts fits). It answers from memory and goes on
+ * doing so while Redis is away; what this process puts in holds here at once. Its promises never reject.
  */
-export interface RevocationFeed {
-  /** Calls `listener` for all that is revoked already and for all that follows; the result ends it. */
-  subscribe(listener: (revocation: Revocation) => void): Promise<() => Promise<void>>;
-  publish(revocation: Revocation): Promise<void>;
+export interface SharedRevocations {
+  isBlocked(id: string, now_ms: number): boolean;
+  /** Bars `id` until then (epoch milliseconds, `Infinity`: until it is freed). */
+  block(id: string, until_ms: number, reason?: string): Promise<void>;
+  unblock(id: string): Promise<void>;
+  onChange(listener: () => void): void;
 }
 
 const reasons = { key: 'key_revoked', caller: 'caller_revoked', token: 'token_revoked' } as const satisfies Record<
   Revocation['kind'],
   AuthFailureReason
 >;
-/** Entries of the feed beyond which those that have ended are looked for at each addition. */
-const pruneAbove = 1000;
 
-/** Everything that is revoked, by the keys file and by a feed. Outlives a reload. */
+/**
+ * Everything that is revoked: by this replica's keys file, and by the shared list, which other replicas' keys files
+ * and operators fill. Outlives a reload.
+ */
 export class RevocationList implements RevocationCheck {
-  readonly #fed = new Map<string, number>();
+  readonly #shared: SharedRevocations | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #now: () => number;
   #filed: ReadonlySet<string> = new Set();
 
-  constructor(now: () => number = Date.now) {
+  constructor(shared?: SharedRevocations, now: () => number = Date.now) {
+    this.#shared = shared;
     this.#now = now;
+    shared?.onChange(() => this.#tell());
   }
 
   refuse(
@@ -49,16 +52,17 @@ export class RevocationList implements RevocationCheck {
     return undefined;
   }
 
-  /** Takes one revocation of the feed. */
-  add({ kind, id, until }: Revocation): void {
-    if (this.#fed.size >= pruneAbove) this.#prune();
-    this.#fed.set(nameOf(kind, id), until ?? Number.POSITIVE_INFINITY);
-    this.#tell();
-  }
-
-  /** Exchanges all that the keys file had revoked for these. */
+  /**
+   * Exchanges all that the keys file had revoked for these, and tells the other replicas what came and went. What is
+   * in the file holds here whatever the shared list says.
+   */
   replaceFiled(revocations: Iterable<Revocation>): void {
+    const before = this.#filed;
     this.#filed = new Set(Array.from(revocations, ({ kind, id }) => nameOf(kind, id)));
+    for (const name of this.#filed) {
+      if (!before.has(name)) void this.#shared?.block(name, Number.POSITIVE_INFINITY, 'keys_file');
+    }
+    for (const name of before) if (!this.#filed.has(name)) void this.#shared?.unblock(name);
     this.#tell();
   }
 
@@ -70,12 +74,7 @@ export class RevocationList implements RevocationCheck {
 
   #holds(kind: Revocation['kind'], id: string): boolean {
     const name = nameOf(kind, id);
-    return this.#filed.has(name) || this.#fed.has(name);
-  }
-
-  #prune(): void {
-    const now = this.#now();
-    for (const [name, until] of this.#fed) if (until <= now) this.#fed.delete(name);
+    return this.#filed.has(name) || this.#shared?.isBlocked(name, this.#now()) === true;
   }
 
   #tell(): void {

@@ -6,6 +6,7 @@ import { digestSecret } from '../../src/auth/digest.js';
 import { createIdentity, type Identity, type IdentityOptions, IdentityState } from '../../src/auth/identity.js';
 import { createKey, revokeCaller, revokeKeys, revokeToken } from '../../src/auth/keys-edit.js';
 import { LoadError } from '../../src/core/index.js';
+import { createMemoryBlockList } from '../../src/limits/index.js';
 import { loadJwtVerify } from '../support/jwt-library.js';
 import { useScratch } from '../support/scratch.js';
 
@@ -24,8 +25,8 @@ const callers = [
   }),
 ];
 
-function start(auth: object, more: Partial<IdentityOptions> = {}): Identity {
-  const identity = createIdentity({
+function optionsOf(auth: object): IdentityOptions {
+  return {
     auth: authSchema.parse(auth),
     callers,
     roles: new Set(['reader']),
@@ -33,9 +34,13 @@ function start(auth: object, more: Partial<IdentityOptions> = {}): Identity {
     public_url: () => 'http://127.0.0.1:8080',
     jwt_verify,
     state: new IdentityState(async () => undefined),
-    ...more,
-  });
+  };
+}
+
+function start(auth: object, more: Partial<IdentityOptions> = {}): Identity {
+  const identity = createIdentity({ ...optionsOf(auth), ...more });
   open.push(identity);
+  identity.activate();
   return identity;
 }
 
@@ -89,13 +94,28 @@ describe('identity', () => {
     expect((await tokenOf(identity)).jti).toBe('');
   });
 
-  it('refuses what a feed revokes at once', async () => {
-    const state = new IdentityState(async () => undefined);
-    const identity = start({}, { state });
+  it('refuses what another replica revokes as soon as the shared list has it', async () => {
+    const shared = createMemoryBlockList();
+    const identity = start({}, { state: new IdentityState(async () => undefined, {}, shared) });
     const { token, jti } = await tokenOf(identity);
     expect(await outcome(identity, token)).toBe('fresh');
-    state.revocations.add({ kind: 'token', id: jti });
+    await shared.block(`token ${jti}`, Number.POSITIVE_INFINITY);
     expect(await outcome(identity, token)).toBe('token_revoked');
+  });
+
+  it('changes nothing that is shared until it is put in force', async () => {
+    const keys_file = scratch('keys.yaml');
+    const shared = createMemoryBlockList();
+    const state = new IdentityState(async () => undefined, {}, shared);
+    const before = start({}, { state });
+    const { token } = await tokenOf(before);
+    revokeCaller(keys_file, 'batch');
+    const refused = createIdentity({ ...optionsOf({ keys_file }), state });
+    open.push(refused);
+    expect(await outcome(before, token)).toBe('fresh');
+    expect(shared.list().size).toBe(0);
+    refused.activate();
+    expect(await outcome(before, token)).toBe('caller_revoked');
   });
 
   it('takes a new key of the keys file within a second', async () => {
@@ -107,10 +127,11 @@ describe('identity', () => {
   });
 
   it('keeps its tokens and revocations through a reload', async () => {
-    const state = new IdentityState(async () => undefined);
+    const shared = createMemoryBlockList();
+    const state = new IdentityState(async () => undefined, {}, shared);
     const before = start({}, { state });
     const [one, two] = [await tokenOf(before), await tokenOf(before)];
-    state.revocations.add({ kind: 'token', id: two.jti });
+    await shared.block(`token ${two.jti}`, Number.POSITIVE_INFINITY);
     const after = start({}, { state });
     await before.close();
     expect(await outcome(after, one.token)).toBe('fresh');
@@ -165,12 +186,5 @@ describe('identity', () => {
     expect(await outcome(identity, secret)).toBe('fresh');
     expect(await outcome(identity, two.token)).toBe('too_many_failures');
     expect(await outcome(identity, 'guess')).toBe('too_many_failures');
-  });
-
-  it('describes itself to a client that has nothing but a 401', () => {
-    expect(start({}).describeResource(false)).toMatchObject({
-      resource: 'http://127.0.0.1:8080',
-      authorization_servers: ['http://127.0.0.1:8080'],
-    });
   });
 });

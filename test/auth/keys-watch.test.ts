@@ -18,6 +18,7 @@ function start(file: string) {
     on_change: (content) => seen.push(content),
     on_problem: (problem) => problems.push(problem.findings[0]?.rule ?? ''),
   });
+  watch.start();
   return { seen, problems };
 }
 const revoking = (jti: string) => `revoked: { jtis: [${jti}] }\n...\n`;
@@ -38,11 +39,11 @@ describe('watching the keys file', () => {
     const file = scratch('keys.yaml');
     writeFileSync(file, revoking('one'));
     const { seen } = start(file);
-    expect(seen.map((content) => content.revoked.jtis)).toEqual([['one']]);
+    expect(watch?.content.revoked.jtis).toEqual(['one']);
     change(file);
     await expect.poll(() => seen.at(-1)?.revoked.jtis, soon).toEqual(['two']);
     await pause(600);
-    expect(seen.length).toBe(2);
+    expect(seen.length).toBe(1);
   });
 
   it('sees a link that is turned, as container platforms do with mounted secrets', async () => {
@@ -91,7 +92,7 @@ describe('watching the keys file', () => {
       await expect.poll(() => problems, soon).toEqual([rule]);
       await pause(600);
       expect(problems).toEqual([rule]);
-      expect(seen.length).toBe(1);
+      expect(seen.length).toBe(0);
       rmSync(file, { recursive: true, force: true });
       writeFileSync(file, revoking('two'));
       chmodSync(file, 0o600);

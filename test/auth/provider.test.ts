@@ -37,6 +37,7 @@ function connect(auth: object): Identity {
     jwt_verify,
     state: new IdentityState(fetchJson),
   });
+  identity.activate();
   return identity;
 }
 const connectByKeys = () => {
