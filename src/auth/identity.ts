@@ -68,6 +68,8 @@ export class IdentityState {
 export interface IdentityOptions {
   readonly auth: AuthConfig;
   readonly callers: readonly CallerConfig[];
+  /** The configuration, as findings name it. */
+  readonly file?: string | undefined;
   /** Names of the policy's roles. */
   readonly roles: ReadonlySet<string>;
   /** The value of an allowed variable; throws LoadError when it has none. */
@@ -100,7 +102,7 @@ export interface Identity {
  */
 export function createIdentity(options: IdentityOptions): Identity {
   const { auth, state, public_url } = options;
-  const callers = new CallerDirectory(options.callers);
+  const callers = new CallerDirectory(options.callers, options.file);
   const { revocations } = state;
   const issuer = new TokenIssuer({
     callers,

@@ -1,21 +1,21 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { resolve } from 'node:path';
 import fastifyJwt from '@fastify/jwt';
 import type { FastifyInstance } from 'fastify';
 import {
-  ApiKeyVerifier,
+  type AuthConfig,
   type Authenticator,
+  type Identity as AuthIdentity,
   adaptFastifyJwt,
-  type CallerDirectory,
-  createAuthenticator,
-  createTrustedIssuers,
-  JwtVerifier,
-  KeyRing,
-  KeySets,
+  createIdentity,
+  IdentityState,
   type MetadataParts,
-  TokenIssuer,
+  type TokenIssuer,
 } from '../auth/index.js';
 import type { LoadedConfig } from '../config/index.js';
+import { describeFinding } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
+import { createLimitPlan, type State } from '../limits/index.js';
 import { createProviderFetch, type ProviderFetch } from './provider-fetch.js';
 
 /** What one configuration says of callers, ready to be asked. */
@@ -25,24 +25,28 @@ export interface IdentityGeneration {
   readonly metadata: MetadataParts;
 }
 
-/** Who may vouch for callers, across reloads: key sets and signing keys outlive the configuration that named them. */
+interface Built {
+  readonly identity: AuthIdentity;
+  readonly fetch: ProviderFetch;
+}
+
+/** Who may vouch for callers, across reloads: key sets, signing keys and revocations outlive a configuration. */
 export class Identity {
   readonly #app: FastifyInstance;
-  readonly #sink: EventSink;
   readonly #publicUrl: () => string;
-  readonly #keySets: KeySets;
-  #keys: KeyRing | undefined;
-  #keysConfig = '';
-  #fetch: ProviderFetch | undefined;
+  readonly #shared: State;
+  readonly #state: IdentityState;
+  #current: Built | undefined;
+  /** Built for configurations that are not in force yet, or never came to be. */
+  #waiting: Built[] = [];
 
-  constructor(app: FastifyInstance, sink: EventSink, publicUrl: () => string) {
+  constructor(app: FastifyInstance, sink: EventSink, publicUrl: () => string, shared: State) {
     this.#app = app;
-    this.#sink = sink;
     this.#publicUrl = publicUrl;
-    this.#keySets = new KeySets((request) => {
-      if (!this.#fetch) return Promise.reject(new Error('no identity provider is configured'));
-      return this.#fetch.fetchJson(request);
-    });
+    this.#shared = shared;
+    const ask: IdentityState['fetch_json'] = (request) =>
+      this.#current?.fetch.fetchJson(request) ?? Promise.reject(new Error('no configuration is in force'));
+    this.#state = new IdentityState(ask, reportTo(sink), shared.revocations);
   }
 
   /** Registers @fastify/jwt, whose `verify` checks every signature. */
@@ -54,57 +58,82 @@ export class Identity {
   }
 
   /** Reads what a configuration says of callers and issuers. Throws LoadError for what can't be used. */
-  build(loaded: LoadedConfig, callers: CallerDirectory): IdentityGeneration {
-    const { auth, policy, server } = loaded.config;
-    const previous = this.#fetch;
-    this.#fetch = createProviderFetch(auth, loaded.base_dir);
-    void previous?.close();
-    const issuer = new TokenIssuer({
+  build(loaded: LoadedConfig): IdentityGeneration {
+    const { callers, policy, server, limits } = loaded.config;
+    const auth = placeFiles(loaded.config.auth, loaded.base_dir);
+    const plan = createLimitPlan(limits);
+    const identity = createIdentity({
+      auth,
       callers,
-      keys: this.#openKeys(loaded),
-      public_url: this.#publicUrl,
-      token_lifetime_s: auth.token_lifetime_s,
-    });
-    const trusted = createTrustedIssuers(auth, {
-      callers,
+      file: loaded.file,
       roles: new Set(Object.keys(policy.roles)),
-      loadVariable: (name) => loaded.variables.load(name),
-      key_sets: this.#keySets,
+      load_variable: (name) => loaded.variables.load(name),
+      public_url: this.#publicUrl,
+      jwt_verify: adaptFastifyJwt((token, options) => this.#app.jwt.verify(token, options)),
+      state: this.#state,
+      is_throttled: (address) => this.#isSpent(plan.forAddress(address).limits),
     });
-    const jwt = new JwtVerifier({
-      issuers: [...trusted, issuer.trust()],
-      verify: adaptFastifyJwt((token, options) => this.#app.jwt.verify(token, options)),
-      clock_tolerance_ms: auth.clock_tolerance_s * 1000,
-    });
+    this.#waiting.push({ identity, fetch: createProviderFetch(auth, loaded.base_dir) });
     return {
-      authenticator: createAuthenticator({ verifiers: [new ApiKeyVerifier(callers), jwt] }),
-      issuer,
+      authenticator: identity.authenticator,
+      issuer: identity.issuer,
       metadata: {
         public_url: this.#publicUrl(),
-        issues_tokens: loaded.config.callers.some(({ oauth_client }) => oauth_client !== undefined),
+        issues_tokens: callers.some(({ oauth_client }) => oauth_client !== undefined),
         issuers: auth.jwt.map((entry) => entry.issuer),
         client_certificates: server.tls?.client_ca_file !== undefined,
       },
     };
   }
 
-  async close(): Promise<void> {
-    await this.#fetch?.close();
+  /** Puts what was built last in force, and ends what was built before it. */
+  settle(): void {
+    const next = this.#waiting.pop();
+    if (!next) return;
+    const ended = [...this.#waiting, this.#current];
+    this.#waiting = [];
+    this.#current = next;
+    next.identity.activate();
+    for (const built of ended) void close(built);
   }
 
-  #openKeys(loaded: LoadedConfig): KeyRing {
-    const { issuer, token_lifetime_s } = loaded.config.auth;
-    const config = JSON.stringify([issuer, token_lifetime_s]);
-    if (this.#keys && config === this.#keysConfig) return this.#keys;
-    this.#keysConfig = config;
-    this.#keys = new KeyRing({
-      algorithm: issuer.algorithm,
-      rotation_ms: issuer.rotation_s * 1000,
-      lifetime_ms: token_lifetime_s * 1000,
-      ...(issuer.key_file !== undefined && { key_file: issuer.key_file }),
-      on_new_key: (key) => this.#sink.emit({ event: 'key.rotated', outcome: 'success', key }),
-      on_problem: (reason) => this.#sink.emit({ event: 'key.rotated', outcome: 'failure', reason }),
-    });
-    return this.#keys;
+  async close(): Promise<void> {
+    await Promise.all([...this.#waiting, this.#current].map(close));
   }
+
+  #isSpent(limits: Parameters<State['addressLimiter']['peek']>[0]): boolean | Promise<boolean> {
+    if (limits.length === 0) return false;
+    const decision = this.#shared.addressLimiter.peek(limits);
+    return decision instanceof Promise ? decision.then((late) => !late.allowed) : !decision.allowed;
+  }
+}
+
+async function close(built: Built | undefined): Promise<void> {
+  await built?.identity.close();
+  await built?.fetch.close();
+}
+
+// Files are named from where the configuration stands, as everywhere in it.
+function placeFiles(auth: AuthConfig, base_dir: string): AuthConfig {
+  const { keys_file, issuer } = auth;
+  return {
+    ...auth,
+    ...(keys_file !== undefined && { keys_file: resolve(base_dir, keys_file) }),
+    issuer: { ...issuer, ...(issuer.key_file !== undefined && { key_file: resolve(base_dir, issuer.key_file) }) },
+  };
+}
+
+function reportTo(sink: EventSink): IdentityState['reports'] {
+  return {
+    on_new_key: (key) => sink.emit({ event: 'key.rotated', outcome: 'success', key }),
+    on_key_file_problem: (reason) => sink.emit({ event: 'key.rotated', outcome: 'failure', reason }),
+    on_keys_changed: () => sink.emit({ event: 'key.rotated', outcome: 'success', reason: 'keys_file_changed' }),
+    on_keys_problem: ({ findings }) =>
+      sink.emit({
+        event: 'config.rejected',
+        outcome: 'failure',
+        reason: findings[0]?.rule ?? 'keys-file-unusable',
+        problems: findings.map(describeFinding),
+      }),
+  };
 }

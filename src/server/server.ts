@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { CallerDirectory, renderChallenge } from '../auth/index.js';
+import { renderChallenge } from '../auth/index.js';
 import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
 import { type ErrorCode, type Finding, LoadError, type PreparedCall } from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
@@ -80,7 +80,7 @@ class Server implements GatehouseServer {
     this.#protocols =
       deps.protocols ??
       createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)), mcp: loaded.config.mcp });
-    this.#identity = new Identity(this.app, this.sink, () => this.#url);
+    this.#identity = new Identity(this.app, this.sink, () => this.#url, state);
   }
 
   get gate(): Gate {
@@ -101,6 +101,7 @@ class Server implements GatehouseServer {
       streams: new Set(),
       calls: new Set(),
     };
+    this.#identity.settle();
     await this.#protocols.start();
     await this.#registerRoutes(this.#gate);
     await this.app.ready();
@@ -132,13 +133,13 @@ class Server implements GatehouseServer {
     await this.app.close();
     await this.#protocols.close();
     await this.#identity.close();
-    await this.gate.generation.authenticator.close();
     await this.#state.close();
     await this.sink.close();
   }
 
   /** What a generation that has just come into force asks for. */
   #settle(): void {
+    this.#identity.settle();
     const { publisher, runtimes, catalog, config_digest, policy_digest } = this.gate.generation;
     publisher.prepare();
     // A few tools are compiled at once; thousands, each when it is first called, or the start would wait for all.
@@ -168,7 +169,7 @@ class Server implements GatehouseServer {
     return {
       protocols: this.#protocols,
       compiler: this.#compiler,
-      identity: this.#identity.build(loaded, new CallerDirectory(loaded.config.callers, loaded.file)),
+      identity: this.#identity.build(loaded),
       public_url: this.#url,
     };
   }
