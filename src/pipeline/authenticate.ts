@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type AuthFailureReason, type AuthVerdict, readCredential } from '../auth/index.js';
+import { type AuthFailureReason, type AuthVerdict, type PresentedCredential, readCredential } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
 import { toRetryAfter } from '../limits/index.js';
 import { readCertificate } from './certificate.js';
+import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
 
 type Done = (error?: Error) => void;
@@ -14,22 +15,28 @@ type Done = (error?: Error) => void;
  */
 export function createAuthenticate(gate: Gate) {
   return function authenticate(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-    const { exchange } = request;
-    if (gate.draining) return done(new GatehouseError('draining', { retry_after: 1 }));
-    // Under `on_failure: refuse`, nothing is done that could not be recorded.
-    if (!gate.sink.accepting) return done(new GatehouseError('overloaded', { reason: 'log_failing', retry_after: 1 }));
-    const certificate = readCertificate(request.raw.socket);
-    const presented = readCredential(request.raw.rawHeaders, exchange.address, certificate);
-    const verdict = exchange.generation.authenticator.authenticate(presented);
-    if (!(verdict instanceof Promise)) return settle(gate, request, verdict, done);
-    verdict.then((late) => settle(gate, request, late, done), done);
+    authenticateExchange(gate, request.exchange, present(request), done);
   };
 }
 
-function settle(gate: Gate, request: FastifyRequest, verdict: AuthVerdict, done: Done): void {
-  const { exchange } = request;
+/** What a request presents. */
+export function present(request: FastifyRequest): PresentedCredential {
+  return readCredential(request.raw.rawHeaders, request.exchange.address, readCertificate(request.raw.socket));
+}
+
+/** As the stage does, for an exchange without a request of its own: a message on an open connection. */
+export function authenticateExchange(gate: Gate, exchange: Exchange, presented: PresentedCredential, done: Done): void {
+  if (gate.draining) return done(new GatehouseError('draining', { retry_after: 1 }));
+  // Under `on_failure: refuse`, nothing is done that could not be recorded.
+  if (!gate.sink.accepting) return done(new GatehouseError('overloaded', { reason: 'log_failing', retry_after: 1 }));
+  const verdict = exchange.generation.authenticator.authenticate(presented);
+  if (!(verdict instanceof Promise)) return settle(gate, exchange, verdict, done);
+  verdict.then((late) => settle(gate, exchange, late, done), done);
+}
+
+function settle(gate: Gate, exchange: Exchange, verdict: AuthVerdict, done: Done): void {
   if (verdict.kind === 'rejected') {
-    refuse(gate, request, verdict.reason, verdict.claimed).then(done, done);
+    refuse(gate, exchange, verdict.reason, verdict.claimed).then(done, done);
     return;
   }
   exchange.principal = verdict.principal;
@@ -42,11 +49,10 @@ function settle(gate: Gate, request: FastifyRequest, verdict: AuthVerdict, done:
 
 async function refuse(
   gate: Gate,
-  request: FastifyRequest,
+  exchange: Exchange,
   reason: AuthFailureReason,
   claimed: string | undefined,
 ): Promise<GatehouseError> {
-  const { exchange } = request;
   exchange.claimed = claimed;
   const { limits } = exchange.generation.limits.forAddress(exchange.address);
   if (limits.length > 0 && reason !== 'missing_credential') {

@@ -22,27 +22,27 @@ export function authorizeDiscovery(request: FastifyRequest, _reply: FastifyReply
  * a grant that depends on arguments is decided again when there are any (validate.ts).
  */
 export function authorizeCall(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-  const { exchange } = request;
-  const { manual, tool: name } = readParams(request);
+  const { manual, tool } = readParams(request);
+  done(authorizeTool(request.exchange, manual, tool));
+}
+
+/** Finds the tool and decides; gives the refusal, or undefined when the caller may call it. */
+export function authorizeTool(exchange: Exchange, manual: string, name: string): GatehouseError | undefined {
   const { generation } = exchange;
   const principal = requirePrincipal(exchange);
   const tool = generation.catalog.find(manual, name);
   exchange.asked_for = `${manual}.${name}`;
   const decision = generation.policy.decide(principal, tool, exchange);
   exchange.honeypot = decision.reason === 'honeypot';
-  if (!tool || decision.verdict === 'hidden') return done(new GatehouseError('not_found'));
+  if (!tool || decision.verdict === 'hidden') return new GatehouseError('not_found');
   exchange.tool = tool;
   exchange.runtime = generation.runtimes[tool.index];
-  if (decision.verdict === 'visible') return done(refusal(decision));
-  if (!exchange.runtime?.prepared) {
-    return done(
-      new GatehouseError('not_permitted', {
-        detail: 'This tool is called at its provider, as its call template says.',
-        reason: 'direct_tool',
-      }),
-    );
-  }
-  done();
+  if (decision.verdict === 'visible') return refusal(decision);
+  if (exchange.runtime?.prepared) return undefined;
+  return new GatehouseError('not_permitted', {
+    detail: 'This tool is called at its provider, as its call template says.',
+    reason: 'direct_tool',
+  });
 }
 
 /** The refusal that a decision short of callable stands for. */

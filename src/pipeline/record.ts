@@ -99,7 +99,8 @@ function describeRefusal(exchange: Exchange, error: GatehouseError, base: Base):
         event: 'limit.exceeded',
         ...base,
         ...digests(exchange),
-        limit: exchange.limit ?? 'unknown',
+        // A protocol's own bound (streams of one caller) is no limit of the plan; its reason names it.
+        limit: exchange.limit ?? error.reason,
         retry_after: error.details.retry_after ?? 0,
       };
     case 'not_found':
