@@ -9,6 +9,8 @@ export interface Provider {
   readonly origin: string;
   readonly tokenUrl: URL;
   readonly keysUrl: URL;
+  /** What the provider is called: its manual's name, or the host's. */
+  readonly name: string;
   /** Variables' namespace, underscores doubled already; empty for none. */
   readonly namespace: string;
   /** The provider's own host, where the URL alone says that it may be private or plain http. */
@@ -34,6 +36,7 @@ export function locateProvider(options: ClientOptions): Provider {
     origin: manualUrl.origin,
     tokenUrl: at('/oauth/token'),
     keysUrl: at('/.well-known/jwks.json'),
+    name: (name ?? (manual || manualUrl.hostname)).replace(/\W/g, '_'),
     namespace: (name ?? manual).replace(/\W/g, '_').replaceAll('_', '__'),
     trustedHosts: mayBePrivate(manualUrl) ? [manualUrl.hostname] : [],
   };
@@ -42,15 +45,35 @@ export function locateProvider(options: ClientOptions): Provider {
 // Whoever names an https URL on an internal host means it; plain http is for this machine alone, as in every UTCP
 // client, unless allow_private_hosts says more.
 function mayBePrivate(url: URL): boolean {
-  return url.protocol === 'https:' || /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname);
+  return url.protocol === 'https:' || isLoopback(url.hostname);
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
 }
 
 /** Whether a template's URL stays on the provider's origin, whatever is put into it. */
 export function isAtProvider(provider: Provider, templateUrl: unknown): boolean {
-  if (typeof templateUrl !== 'string') return false;
+  return readBase(templateUrl)?.origin === provider.origin;
+}
+
+/**
+ * Whether a template leaves TLS for plain text on the provider's own host. That host may be private because its https
+ * URL was given, which says nothing of plain http.
+ */
+export function leavesTls({ manualUrl }: Provider, templateUrl: unknown): boolean {
+  const base = readBase(templateUrl);
+  const isPlain = base?.protocol === 'http:' || base?.protocol === 'ws:';
+  return (
+    isPlain && manualUrl.protocol === 'https:' && base.hostname === manualUrl.hostname && !isLoopback(base.hostname)
+  );
+}
+
+// Scheme, host and port; undefined where a placeholder or a backslash could move their end.
+function readBase(templateUrl: unknown): URL | undefined {
+  if (typeof templateUrl !== 'string') return undefined;
   const [base = ''] = /^[^/?#]*(?:\/\/[^/?#]*)?/.exec(templateUrl) ?? [];
-  // A placeholder or a backslash in the authority could move its end.
-  return !/[${}\\]/.test(base) && URL.canParse(base) && new URL(base).origin === provider.origin;
+  return !/[${}\\]/.test(base) && URL.canParse(base) ? new URL(base) : undefined;
 }
 
 function invalidUrl(problem: string): ToolError {

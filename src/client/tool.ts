@@ -10,7 +10,7 @@ import { fromProblem, ToolUnusableError, toToolError, UpstreamError } from './er
 import type { ServedTool } from './manual.js';
 import { type CallOptions, defaults, type StreamChunk } from './options.js';
 import { readStreamedProblem } from './problem.js';
-import { isAtProvider, type Provider } from './provider.js';
+import { isAtProvider, leavesTls, type Provider } from './provider.js';
 import { retry } from './retry.js';
 
 /** What every tool of a client is bound with. */
@@ -58,7 +58,7 @@ export class BoundTool {
   /** Calls the tool and gives its result. Throws ToolError. */
   async call(args: Arguments, options: CallOptions): Promise<unknown> {
     const fitted = this.#fit(args);
-    const prepared = this.#prepare();
+    const prepared = await this.#prepare();
     const { retries, max_wait_ms, timeout_ms } = this.#context;
     const deadline = Date.now() + (options.timeout_ms ?? timeout_ms);
     const policy = { retries: this.#isIdempotent() ? retries : 0, max_wait_ms, deadline, signal: options.signal };
@@ -77,7 +77,7 @@ export class BoundTool {
   /** Streams the tool's results; of a tool that does not stream, the one result. Throws ToolError. */
   async *stream(args: Arguments, options: CallOptions): AsyncGenerator<StreamChunk, void, undefined> {
     const fitted = this.#fit(args);
-    const prepared = this.#prepare();
+    const prepared = await this.#prepare();
     if (!prepared.stream) {
       yield { data: await this.call(args, options) };
       return;
@@ -106,30 +106,42 @@ export class BoundTool {
     return fitArguments(args, findWrapper(this.served), this.#validate);
   }
 
-  #prepare(): PreparedCall {
+  async #prepare(): Promise<PreparedCall> {
     if (this.#prepared) return this.#prepared;
-    const { allowed_protocols: allowed, protocols, provider, auth } = this.#context;
+    const { protocols, provider, auth } = this.#context;
     const template = this.served.tool_call_template;
-    if (!allowed.includes(template.call_template_type)) {
-      throw new ToolUnusableError(
-        `Tool unusable: its protocol is ${template.call_template_type}, which allowed_protocols does not name`,
-        { code: 'protocol_not_allowed' },
-      );
-    }
+    this.#refuseUnsafe();
     // The provider's origin gets the client's own credential, no other origin ever does.
     const bound = auth && isAtProvider(provider, template.url) ? { ...template, auth } : template;
     try {
       this.#prepared = protocols.prepareTool(bound, this.#binding());
+      // MCP servers run from here on; the other protocols have nothing to start.
+      await protocols.start();
       return this.#prepared;
     } catch (error) {
       throw toToolError(error);
     }
   }
 
+  #refuseUnsafe(): void {
+    const { allowed_protocols: allowed, provider } = this.#context;
+    const { call_template_type: type, url } = this.served.tool_call_template;
+    if (!allowed.includes(type)) {
+      throw new ToolUnusableError(`Tool unusable: its protocol is ${type}, which allowed_protocols does not name`, {
+        code: 'protocol_not_allowed',
+      });
+    }
+    if (leavesTls(provider, url)) {
+      throw new ToolUnusableError("Tool unusable: it would send in plain text to the provider's host", {
+        code: 'plain_text',
+      });
+    }
+  }
+
   #binding(): ToolBinding {
     const { variables, settings, provider } = this.#context;
     return {
-      tool: this.served.name,
+      tool: `${provider.name}.${this.served.name}`,
       inputs: this.served.inputs,
       variables,
       base_dir: process.cwd(),

@@ -214,7 +214,8 @@ describe('calls tried again', () => {
     await client.discover();
     const abort = new AbortController();
     const call = client.call('read', {}, { signal: abort.signal });
-    setTimeout(() => abort.abort(), 100);
+    await expect.poll(() => calls().length).toBe(1);
+    abort.abort();
     await expect(call).rejects.toMatchObject({ name: 'TransportError', code: 'client_aborted' });
     expect(calls()).toHaveLength(1);
   });

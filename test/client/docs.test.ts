@@ -63,7 +63,7 @@ describe('docs/client.md', () => {
 
   it('names every error class, and no other', () => {
     const classes = Object.keys(publicClient).filter((name) => name.endsWith('Error') && name !== 'ToolError');
-    const table = [...read('client.md').matchAll(/^\| `(\w+Error)` \|/gm)].map((match) => match[1] ?? '');
+    const table = [...read('client.md').matchAll(/^\| `(\w+Error)` +\|/gm)].map((match) => match[1] ?? '');
     expect(table.sort()).toEqual(classes.sort());
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isAtProvider, locateProvider } from '../../src/client/provider.js';
+import { isAtProvider, leavesTls, locateProvider } from '../../src/client/provider.js';
 import { GivenVariables } from '../../src/client/variables.js';
 
 describe('a provider', () => {
@@ -40,6 +40,17 @@ describe('the credential stays at the provider', () => {
     undefined,
   ])('%s is not', (url) => {
     expect(isAtProvider(provider, url)).toBe(false);
+  });
+});
+
+describe('plain text', () => {
+  const at = (url: string, template: string) => leavesTls(locateProvider({ url }), template);
+
+  it('is not sent to the host of an https provider, although that host may be private', () => {
+    expect(at('https://10.0.0.5/utcp', 'http://10.0.0.5/x')).toBe(true);
+    expect(at('https://tools.internal/utcp', 'ws://TOOLS.internal:81/{x}')).toBe(true);
+    expect(at('https://tools.internal/utcp', 'https://tools.internal:81/x')).toBe(false);
+    expect(at('https://localhost/utcp', 'http://localhost:8080/x')).toBe(false);
   });
 });
 
