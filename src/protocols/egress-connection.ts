@@ -1,5 +1,5 @@
 import { type LookupAddress, type LookupAllOptions, lookup as systemLookup } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction, Socket } from 'node:net';
 import {
   Agent,
   buildConnector,
@@ -45,6 +45,8 @@ export interface GuardOptions {
   readonly policy: EgressPolicy;
   readonly tls: TlsProfile;
   readonly resolve?: ResolveAll;
+  /** Takes the sockets that are being connected, for who must end them before the connect timeout does. */
+  readonly connecting?: Set<Socket>;
 }
 
 /** An undici connector that connects to checked addresses alone, over TLS contexts of `tls.ts` alone. */
@@ -58,7 +60,12 @@ export function createGuardedConnector(options: GuardOptions): buildConnector.co
     const host = stripBrackets(target.hostname);
     const problem = isIP(host) === 0 ? undefined : options.policy.judgeAddress(host, host);
     if (problem) return callback(refuseEgress(problem), null);
-    connect(target, callback);
+    // The connector gives its socket back, which its type leaves out.
+    const socket: unknown = connect(target, (...outcome) => {
+      if (socket instanceof Socket) options.connecting?.delete(socket);
+      callback(...outcome);
+    });
+    if (socket instanceof Socket) options.connecting?.add(socket);
   };
 }
 

@@ -71,7 +71,7 @@ export class TokenSource {
     return second;
   }
 
-  #post(inBody: boolean, deadline: CallDeadline): Promise<Exchange> {
+  async #post(inBody: boolean, deadline: CallDeadline): Promise<Exchange> {
     const { client_id, client_secret, scope } = this.#grant;
     const form = new URLSearchParams({ grant_type: 'client_credentials' });
     if (scope !== undefined) form.set('scope', scope);
@@ -83,7 +83,9 @@ export class TokenSource {
       headers.push('authorization', `Basic ${encodePair(encodeForm(client_id), encodeForm(client_secret))}`);
     }
     const options = { path: this.#path, method: 'POST', headers, body: form.toString() } as const;
-    return Exchange.send(this.origin.pool, options, tokenLimitBytes, deadline);
+    const answer = await Exchange.send(this.origin.pool, options, tokenLimitBytes, deadline);
+    this.origin.record(answer.failure ?? answer);
+    return answer;
   }
 
   #keep(answer: Exchange): string {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Pool } from 'undici';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
@@ -14,18 +15,25 @@ export class UpstreamOrigin extends UpstreamState {
   readonly pool: Pool;
   /** For answers that are read as they come. */
   readonly streams: StreamConnections;
+  readonly #connecting = new Set<Socket>();
 
   constructor(upstream: GuardedUpstream, deps: ProtocolDependencies) {
     const { url, policy, tls } = upstream;
     super(url, deps);
-    this.streams = new StreamConnections(upstream);
+    this.streams = new StreamConnections(upstream, this.#connecting);
     this.pool = new Pool(url.origin, {
-      connect: createGuardedConnector({ policy, tls }),
+      connect: createGuardedConnector({ policy, tls, connecting: this.#connecting }),
       connections: connectionsPerOrigin,
       // The call's own deadline is the one timer; these two would each be another.
       headersTimeout: 0,
       bodyTimeout: 0,
     });
+  }
+
+  /** Ends every connection at once, those that are still being made too; what runs on them fails with `error`. */
+  async close(error: GatehouseError): Promise<void> {
+    await Promise.all([this.pool.destroy(error), this.streams.close(error)]);
+    for (const socket of this.#connecting) socket.destroy(error);
   }
 }
 
@@ -61,6 +69,6 @@ export class UpstreamOrigins {
     const error = new GatehouseError('upstream_failed', { reason: 'closed' });
     const origins = [...this.#origins.values()];
     this.#origins.clear();
-    await Promise.all(origins.flatMap((origin) => [origin.pool.destroy(error), origin.streams.close(error)]));
+    await Promise.all(origins.map((origin) => origin.close(error)));
   }
 }

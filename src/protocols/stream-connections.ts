@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Client } from 'undici';
 import type { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
@@ -18,9 +19,10 @@ export class StreamConnections {
   readonly #busy = new Set<Client>();
   #retired = false;
 
-  constructor({ url, policy, tls }: GuardedUpstream) {
+  /** `connecting` takes the sockets that are being connected, for who ends them. */
+  constructor({ url, policy, tls }: GuardedUpstream, connecting: Set<Socket>) {
     this.#origin = url.origin;
-    this.#connect = createGuardedConnector({ policy, tls });
+    this.#connect = createGuardedConnector({ policy, tls, connecting });
   }
 
   /** A connection for one stream; `keep` or `end` must follow. */

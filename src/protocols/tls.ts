@@ -101,7 +101,7 @@ function tlsError(file: string, message: string, mend: string): LoadError {
 export function resolveTlsProfile(hostname: string, verifySsl: boolean, binding: ToolBinding): TlsProfile {
   const place = { file: binding.file, pointer: `${binding.pointer}/verify_ssl` };
   if (!verifySsl) {
-    if (!binding.settings.allow_unverified_tls_hosts.includes(hostname)) {
+    if (!binding.settings.allow_unverified_tls_hosts.some((host) => host.toLowerCase() === hostname)) {
       throw LoadError.of({
         rule: 'tls-unverified-refused',
         ...place,

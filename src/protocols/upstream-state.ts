@@ -18,24 +18,28 @@ export class UpstreamState {
   }
 
   /** Takes a failure; the first after a success is reported. */
-  markDown(reason: string, tool: string): void {
-    if (this.#reason === undefined) this.deps.report({ kind: 'failed', upstream: this.name, tool, reason });
+  markDown(reason: string, tool?: string): void {
+    if (this.#reason === undefined) this.#report('failed', reason, tool);
     this.#reason = reason;
   }
 
   /** Takes a success; the first after a failure is reported. */
-  markUp(tool: string): void {
+  markUp(tool?: string): void {
     if (this.#reason === undefined) return;
-    this.deps.report({ kind: 'recovered', upstream: this.name, tool, reason: this.#reason });
+    this.#report('recovered', this.#reason, tool);
     this.#reason = undefined;
   }
 
   /** Takes what a request came to: who can't be reached or answers 502, 503 or 504 is down, any other answer is up. */
-  record(outcome: GatehouseError | { readonly status: number }, tool: string): void {
+  record(outcome: GatehouseError | { readonly status: number }, tool?: string): void {
     if (outcome instanceof GatehouseError) {
       if (isUnreachable(outcome) || outcome.reason === 'tls_failed') this.markDown(outcome.reason, tool);
     } else if (isRetryableStatus(outcome.status)) this.markDown(`status_${outcome.status}`, tool);
     else this.markUp(tool);
+  }
+
+  #report(kind: 'failed' | 'recovered', reason: string, tool: string | undefined): void {
+    this.deps.report({ kind, upstream: this.name, reason, ...(tool !== undefined && { tool }) });
   }
 
   health(): UpstreamHealth {

@@ -90,6 +90,29 @@ describe('checkUrl', () => {
     expect(judge(url)).toBe(problem);
   });
 
+  it('refuses an inner address however it is spelt (property)', () => {
+    const inner = fc.oneof(
+      fc.tuple(fc.constantFrom(10, 127, 0, 224, 255), fc.nat(0xffffff)).map(([net, rest]) => net * 2 ** 24 + rest),
+      fc.tuple(fc.constantFrom(0xc0a8, 0xa9fe, 0xac10), fc.nat(0xffff)).map(([net, rest]) => net * 2 ** 16 + rest),
+    );
+    const spellings: readonly ((address: number) => string)[] = [
+      (address) => String(address),
+      (address) => `0x${address.toString(16)}`,
+      (address) => `0${address.toString(8)}`,
+      (address) => [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.'),
+      (address) => [24, 16, 8, 0].map((shift) => `0x${((address >>> shift) & 255).toString(16)}`).join('.'),
+      (address) => `${address >>> 24}.${address & 0xffffff}`,
+      (address) => `${address >>> 24}.${(address >>> 16) & 255}.${address & 0xffff}.`,
+      (address) => `[::ffff:${(address >>> 16).toString(16)}:${(address & 0xffff).toString(16)}]`,
+      (address) => `[64:ff9b::${(address >>> 16).toString(16)}:${(address & 0xffff).toString(16)}]`,
+    ];
+    fc.assert(
+      fc.property(inner, fc.constantFrom(...spellings), (address, spell) => {
+        expect(judge(`https://${spell(address)}/`)).toMatch(/^address_/);
+      }),
+    );
+  });
+
   it.each(['https://example.com/', 'https://8.8.8.8/', 'https://[2606:4700::1]/', 'https://localhost.example.com/'])(
     'passes %s',
     (url) => {

@@ -172,6 +172,18 @@ describe('oauth2 for an upstream', () => {
     expect(upstream.requests.filter((request) => request.url !== '/token')).toEqual([]);
   });
 
+  it('tells the token endpoint that is away from the upstream that is not', async () => {
+    const gone = await startUpstream(() => undefined);
+    await gone.close();
+    const upstream = await startEcho();
+    const { registry, reports } = makeRegistry();
+    const auth = { auth_type: 'oauth2', client_id: 'a', client_secret: 'b', token_url: `${gone.origin}/token` };
+    const prepared = prepare({ url: upstream.origin, auth }, [], {}, registry);
+    expect(await failure(prepared)).toMatchObject({ code: 'upstream_failed', reason: 'connect_refused' });
+    const name = `127.0.0.1:${gone.port}`;
+    expect(reports).toEqual([{ kind: 'failed', upstream: name, reason: 'connect_refused' }]);
+  });
+
   it('goes on fetching a token for the others when the caller who asked first goes away', async () => {
     let answer: (() => void) | undefined;
     const upstream = await startUpstream((request, response) => {

@@ -36,15 +36,24 @@ describe('the deadline of a call', () => {
     expect(performance.now() - begun).toBeLessThan(2000);
   });
 
-  it('holds while the TLS handshake hangs', async () => {
+  it('holds while the TLS handshake hangs, whose socket ends with the server', async () => {
     const sockets = new Set<Socket>();
-    const server = createServer((socket) => sockets.add(socket));
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      socket
+        .on('close', () => sockets.delete(socket))
+        .on('error', () => undefined)
+        .resume();
+    });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
-    const prepared = prepare({ url: `https://127.0.0.1:${address.port}/` });
+    const { registry } = makeRegistry();
+    const prepared = prepare({ url: `https://127.0.0.1:${address.port}/` }, [], {}, registry);
     expect(await failure(prepared, {}, makeScope(300))).toMatchObject({ code: 'upstream_timeout' });
-    for (const socket of sockets) socket.destroy();
+    expect(sockets.size).toBe(1);
+    await registry.close();
+    await expect.poll(() => sockets.size).toBe(0);
     server.close();
   });
 });
