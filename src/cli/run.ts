@@ -6,10 +6,12 @@ import { checkCommand } from './check.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
 import { explainCommand } from './explain.js';
 import { initCommand } from './init.js';
+import { keysCommand } from './keys.js';
 import { manualCommand } from './manual.js';
 import { serveCommand } from './serve.js';
 import { signCommand } from './sign.js';
 import { renderFindings, renderFindingsJson } from './terminal.js';
+import { tokenCommand } from './token.js';
 import { toolsCommand } from './tools.js';
 
 /** Every command, in the order of the help. */
@@ -19,6 +21,8 @@ export const commands: readonly Command[] = [
   checkCommand,
   manualCommand,
   explainCommand,
+  keysCommand,
+  tokenCommand,
   signCommand,
   auditCommand,
   toolsCommand,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Policy } from '../access/index.js';
 import { type Finding, LoadError, toPointer } from '../core/index.js';
 import { findUnknownTools } from '../limits/index.js';
@@ -57,9 +58,8 @@ export interface LoadOptions {
  * mend), so that all are mended in one go.
  */
 export async function loadConfig(file: string, options: LoadOptions = {}): Promise<LoadedConfig> {
-  const document = await readConfigDocument(file);
+  const { document, config: parsed } = await readConfig(file);
   const base_dir = dirname(resolve(file));
-  const parsed = parseConfig(document);
   const prepared = (await options.prepare?.(parsed)) ?? { config: parsed, environment: process.env };
   const config = resolvePaths(prepared.config, base_dir);
   const variables = new SecureVariableLoader(config.variables, prepared.environment);
@@ -90,6 +90,32 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
       lineOf: (pointer) => document.lineOf(pointer),
     };
   });
+}
+
+/** A configuration as written: parsed, with its own paths absolute, and nothing that it names read yet. */
+export interface WrittenConfig {
+  readonly file: string;
+  readonly document: SourceDocument;
+  readonly config: GatehouseConfig;
+}
+
+/** Reads and parses a configuration file alone. Throws LoadError. */
+export async function readConfig(file: string): Promise<WrittenConfig> {
+  const document = await readConfigDocument(file);
+  const path = resolve(file);
+  const config = resolvePaths(parseConfig(document), dirname(path));
+  return { file: path, document, config: withDefaultKeysFile(config, path) };
+}
+
+/** Where API keys are when `auth.keys_file` is not set: `keys.yaml` beside the configuration. */
+export function defaultKeysFile(configFile: string): string {
+  return join(dirname(configFile), 'keys.yaml');
+}
+
+function withDefaultKeysFile(config: GatehouseConfig, path: string): GatehouseConfig {
+  const file = defaultKeysFile(path);
+  if (config.auth.keys_file !== undefined || !existsSync(file)) return config;
+  return { ...config, auth: { ...config.auth, keys_file: file } };
 }
 
 /** Parses a configuration's value. Throws LoadError. */
@@ -188,7 +214,7 @@ function findUnknownRoles(config: GatehouseConfig): Finding[] {
 }
 
 function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfig {
-  const { variables, server, security_log, mcp } = config;
+  const { variables, server, security_log, mcp, auth } = config;
   const absolute = (path: string) => resolve(base_dir, path);
   return {
     ...config,
@@ -207,6 +233,14 @@ function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfi
           ...(server.tls.client_ca_file !== undefined && { client_ca_file: absolute(server.tls.client_ca_file) }),
         },
       }),
+    },
+    auth: {
+      ...auth,
+      ...(auth.keys_file !== undefined && { keys_file: absolute(auth.keys_file) }),
+      issuer: {
+        ...auth.issuer,
+        ...(auth.issuer.key_file !== undefined && { key_file: absolute(auth.issuer.key_file) }),
+      },
     },
     mcp: { ...mcp, ...(mcp.lock_file !== undefined && { lock_file: absolute(mcp.lock_file) }) },
     security_log: {

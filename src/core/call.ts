@@ -73,6 +73,8 @@ export interface StreamItem {
 
 /** A tool's template bound to its upstream at load: all that can be done ahead of a request has been done. */
 export interface PreparedCall {
+  /** A short name of what it calls (`host:port`), shared by all calls to it; the manual's name where it has none. */
+  readonly upstream?: string;
   /**
    * Runs the call. Throws GatehouseError (`upstream_*`, `path_not_allowed`, `invalid_input`, …) and ends every
    * resource that it opened before it settles, however it settles; a cancelled scope settles it promptly.

@@ -1,20 +1,50 @@
 import { type CallResult, type CallScope, GatehouseError, type StreamItem } from '../core/index.js';
+import type { Breaker } from '../limits/index.js';
 import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
+import type { ToolRuntime } from './tool-runtime.js';
 import { requireRuntime } from './validate.js';
 
 /** Runs the call on its upstream and checks the answer. Throws GatehouseError; anything else becomes `internal`. */
 export async function dispatchCall(gate: Gate, exchange: Exchange): Promise<CallResult> {
   const { runtime, prepared, args } = requireDispatchable(exchange);
+  const ticket = enterUpstream(gate, exchange, runtime);
   const scope = exchange.openScope(runtime.tool.settings.timeout_ms);
   gate.calls.add(scope);
   try {
     const result = await prepared.call(args, scope);
+    runtime.breaker.settle(ticket, true);
     if (runtime.checks_outputs) runtime.validateOutput(result.body);
     return result;
+  } catch (error) {
+    settleFailure(runtime.breaker, ticket, error);
+    throw error;
   } finally {
     gate.calls.delete(scope);
   }
+}
+
+/** Takes a place among the calls in flight, until the exchange is recorded, and the breaker's leave to go ahead. */
+function enterUpstream(gate: Gate, exchange: Exchange, runtime: ToolRuntime): number {
+  const { tool, upstream, breaker } = runtime;
+  const caller = exchange.principal?.id ?? '';
+  const busy = gate.caps.enter(caller, tool.id, upstream);
+  if (busy) throw new GatehouseError('overloaded', { reason: busy, retry_after: 1 });
+  exchange.release = () => gate.caps.leave(caller, tool.id, upstream);
+  const ticket = breaker.enter();
+  if (ticket > 0) return ticket;
+  const retry_after = Math.max(1, Math.ceil(breaker.retry_after_ms / 1000));
+  throw new GatehouseError('upstream_unavailable', { reason: 'breaker_open', retry_after });
+}
+
+// A refusal that is the upstream's answer (a 404, say) is no failure of the upstream.
+function settleFailure(breaker: Breaker, ticket: number, error: unknown): void {
+  if (!(error instanceof GatehouseError) || error.code === 'client_aborted') return breaker.abandon(ticket);
+  const { upstream_status } = error.details;
+  if (upstream_status !== undefined && upstream_status < 500) return breaker.settle(ticket, true);
+  const isFailure = error.code === 'upstream_failed' || error.code === 'upstream_timeout';
+  if (isFailure) breaker.settle(ticket, false);
+  else breaker.abandon(ticket);
 }
 
 /** Whether the call can be streamed. */
@@ -32,11 +62,17 @@ export async function dispatchStream<Outcome>(
   write: (items: AsyncIterable<StreamItem>, scope: CallScope) => Promise<Outcome>,
 ): Promise<Outcome> {
   const { runtime, prepared, args } = requireDispatchable(exchange);
-  const scope = exchange.openScope(runtime.tool.settings.timeout_ms);
   if (!prepared.stream) throw new GatehouseError('internal', { internal: 'a call that does not stream was streamed' });
+  const ticket = enterUpstream(gate, exchange, runtime);
+  const scope = exchange.openScope(runtime.tool.settings.timeout_ms);
   gate.streams.add(scope);
   try {
-    return await write(prepared.stream(args, scope), scope);
+    const outcome = await write(prepared.stream(args, scope), scope);
+    runtime.breaker.settle(ticket, true);
+    return outcome;
+  } catch (error) {
+    settleFailure(runtime.breaker, ticket, error);
+    throw error;
   } finally {
     gate.streams.delete(scope);
   }

@@ -1,6 +1,6 @@
 import type { CallScope } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
-import type { BlockList, Limiter } from '../limits/index.js';
+import type { BlockList, ConcurrencyCaps, Limiter } from '../limits/index.js';
 import type { Exchange } from './exchange.js';
 import type { Generation } from './generation.js';
 
@@ -13,6 +13,7 @@ export interface Gate {
   readonly addressLimiter: Limiter;
   readonly sink: EventSink;
   readonly blocks: BlockList;
+  readonly caps: ConcurrencyCaps;
   /** True once the server is told to stop: nothing new is begun. */
   draining: boolean;
   /** Exchanges begun and not yet recorded. */

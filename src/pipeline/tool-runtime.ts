@@ -7,6 +7,7 @@ import {
   type PreparedCall,
   type Tool,
 } from '../core/index.js';
+import type { Breaker } from '../limits/index.js';
 import { type ArgumentForm, chooseForm } from '../manual/index.js';
 import type { SchemaCompiler, Validator } from '../schema/index.js';
 import { type Coercion, coerceQuery, createCoercions } from './query.js';
@@ -27,6 +28,9 @@ export class ToolRuntime {
     readonly prepared: PreparedCall | undefined,
     compiler: SchemaCompiler,
     sanitize: ((args: Arguments) => Arguments) | undefined,
+    /** What the tool calls, and the breaker of all calls to it. */
+    readonly upstream: string,
+    readonly breaker: Breaker,
   ) {
     this.form = chooseForm(tool);
     this.#compiler = compiler;

@@ -24,9 +24,11 @@ export interface HttpCallParts {
 
 /** A tool on an HTTP upstream: one request, with bounded retries, same-origin redirects and a bounded answer. */
 export class HttpCall implements PreparedCall {
+  readonly upstream: string;
   readonly #retries: number;
 
   constructor(readonly parts: HttpCallParts) {
+    this.upstream = parts.plan.upstream.url.host;
     this.#retries = isIdempotent(parts.plan.method) ? parts.max_retries : 0;
   }
 

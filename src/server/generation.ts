@@ -1,6 +1,6 @@
 import type { LoadedConfig } from '../config/index.js';
 import { type Finding, LoadError, type PreparedCall, type Tool } from '../core/index.js';
-import { createLimitPlan } from '../limits/index.js';
+import { type Breakers, createLimitPlan } from '../limits/index.js';
 import { type ConfiguredManual, Publisher } from '../manual/index.js';
 import { type Generation, ToolRuntime } from '../pipeline/index.js';
 import type { ProtocolRegistry, ToolBinding } from '../protocols/index.js';
@@ -12,6 +12,7 @@ export interface GenerationParts {
   readonly protocols: ProtocolRegistry;
   readonly compiler: SchemaCompiler;
   readonly identity: IdentityGeneration;
+  readonly breakers: Breakers;
   readonly public_url: string;
   readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
 }
@@ -27,7 +28,8 @@ export function buildGeneration(loaded: LoadedConfig, parts: GenerationParts, no
       loaded.catalog.manual(manual.entry.name)?.tools.map((tool) => {
         findings.push(...checkSchemas(tool, manual, parts.compiler));
         const prepared = prepareTool(tool, manual, loaded, parts.protocols, findings, notices);
-        return new ToolRuntime(tool, prepared, parts.compiler, undefined);
+        const upstream = prepared?.upstream ?? tool.manual;
+        return new ToolRuntime(tool, prepared, parts.compiler, undefined, upstream, parts.breakers.of(upstream));
       }) ?? [],
   );
   if (findings.length > 0) throw new LoadError(findings);

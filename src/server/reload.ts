@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { LoadedConfig } from '../config/index.js';
+import { defaultKeysFile, type LoadedConfig } from '../config/index.js';
 import { describeFinding, LoadError } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
 
@@ -108,5 +108,7 @@ export class Reloader {
 function filesOf(loaded: LoadedConfig): readonly string[] {
   const { variables } = loaded.config;
   const sources = loaded.config.manuals.map(({ source }) => resolve(loaded.base_dir, source));
-  return [loaded.file, ...sources, variables.dotenv_file, variables.secrets_dir].filter((file) => file !== undefined);
+  return [loaded.file, defaultKeysFile(loaded.file), ...sources, variables.dotenv_file, variables.secrets_dir].filter(
+    (file) => file !== undefined,
+  );
 }

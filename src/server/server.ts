@@ -4,7 +4,15 @@ import { renderChallenge } from '../auth/index.js';
 import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
 import { type ErrorCode, type Finding, LoadError, type PreparedCall } from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
-import { openState, type RedisReason, type State, type StoreStatus } from '../limits/index.js';
+import {
+  type BreakerState,
+  Breakers,
+  ConcurrencyCaps,
+  openState,
+  type RedisReason,
+  type State,
+  type StoreStatus,
+} from '../limits/index.js';
 import type { Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry, type UpstreamReport } from '../protocols/index.js';
 import { registerCallRoutes } from '../routes/call.js';
@@ -59,6 +67,7 @@ class Server implements GatehouseServer {
   readonly sink: EventSink;
   readonly notices: Finding[];
   readonly #state: State;
+  readonly #breakers: Breakers;
   readonly #identity: Identity;
   readonly #protocols: ProtocolRegistry;
   readonly #report: (line: string) => void;
@@ -80,6 +89,9 @@ class Server implements GatehouseServer {
     this.#protocols =
       deps.protocols ??
       createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)), mcp: loaded.config.mcp });
+    this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
+      sink.emit(describeBreaker(upstream, breaker)),
+    );
     this.#identity = new Identity(this.app, this.sink, () => this.#url, state);
   }
 
@@ -96,6 +108,7 @@ class Server implements GatehouseServer {
       addressLimiter: this.#state.addressLimiter,
       sink: this.sink,
       blocks: this.#state.blocks,
+      caps: new ConcurrencyCaps(this.#loaded.config.limits.concurrency),
       draining: false,
       active: 0,
       streams: new Set(),
@@ -170,6 +183,7 @@ class Server implements GatehouseServer {
       protocols: this.#protocols,
       compiler: this.#compiler,
       identity: this.#identity.build(loaded),
+      breakers: this.#breakers,
       public_url: this.#url,
     };
   }
@@ -208,6 +222,11 @@ function describeState(status: StoreStatus, reason: RedisReason): SecurityEvent 
   return status === 'degraded'
     ? { event: 'state.degraded', outcome: 'failure', reason, store: 'redis' }
     : { event: 'state.restored', outcome: 'success', reason, store: 'redis' };
+}
+
+function describeBreaker(upstream: string, state: BreakerState): SecurityEvent {
+  const outcome = state === 'open' ? 'failure' : 'success';
+  return { event: 'upstream.failed', outcome, upstream, reason: `breaker_${state}` };
 }
 
 function openSink(loaded: LoadedConfig, report: (line: string) => void): EventSink {

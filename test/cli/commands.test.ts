@@ -109,3 +109,48 @@ describe('gatehouse explain and manual --as', () => {
     expect([stranger.code, stranger.err.includes('Configured: reader, editor')]).toEqual([2, true]);
   });
 });
+
+describe('gatehouse keys', () => {
+  it('creates a key that shows once, rotates it without a gap, revokes it, and lists digests alone', async () => {
+    const root = join(directory, 'keys');
+    await runCommand(['init', root]);
+    const config = ['--config', join(root, 'config/gatehouse.yaml')];
+    const created = await runCommand(['keys', 'create', 'me', ...config]);
+    expect([created.code, created.out]).toEqual([0, expect.stringMatching(/^gh_/)]);
+    const rotated = await runCommand(['keys', 'rotate', 'me', '--grace', '1h', ...config]);
+    expect(rotated.err).toContain('The old key goes on until');
+    const listed = await runCommand(['keys', 'list', '--json', ...config]);
+    expect(JSON.parse(listed.out).keys).toMatchObject([
+      { slot: 'current', state: 'valid' },
+      { slot: 'next', state: 'valid' },
+    ]);
+    expect(listed.out).not.toContain(created.out.trim());
+    expect((await runCommand(['keys', 'revoke', 'me', ...config])).out).toContain('Revoked');
+    expect((await runCommand(['keys', 'list', ...config])).out).toContain('No keys');
+  });
+
+  it('refuses a caller that is not configured, since such a key would grant nothing', async () => {
+    const { code, err } = await runCommand(['keys', 'create', 'nobody', '--config', 'config/gatehouse.yaml']);
+    expect([code, err.includes('There is no caller nobody')]).toEqual([2, true]);
+  });
+});
+
+describe('gatehouse token', () => {
+  it('signs with the local issuer, and says what to configure where there is none', async () => {
+    const root = join(directory, 'token');
+    await runCommand(['init', root]);
+    const file = join(root, 'config/gatehouse.yaml');
+    const none = await runCommand(['token', 'me', '--config', file]);
+    expect([none.code, none.err.includes('secret_variable')]).toEqual([2, true]);
+    const text = await readFile(file, 'utf8');
+    await writeFile(
+      file,
+      `${text}\nauth:\n  jwt: [{ issuer: local, audience: here, secret_variable: UTCP_JWT_SECRET, algorithms: [HS256] }]\n`,
+    );
+    const environment = { UTCP_JWT_SECRET: 'x'.repeat(40) };
+    const { code, out } = await runCommand(['token', 'me', '--scope', 'tools:read', '--config', file], { environment });
+    expect(code).toBe(0);
+    const claims = JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims).toMatchObject({ iss: 'local', aud: 'here', sub: 'me', scope: 'tools:read' });
+  });
+});
