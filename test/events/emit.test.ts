@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { securityLogSchema } from '../../src/events/config.js';
@@ -67,6 +67,17 @@ describe('the security log in a file', () => {
     expect(kept).toEqual(Array.from({ length: kept.length }, (_, index) => `caller-${2500 - kept.length + index}`));
     expect(statSync(`${file}.1`).size).toBeLessThan(65_536 + 20_000);
     expect(() => statSync(`${file}.4`)).toThrow('ENOENT');
+  });
+
+  it('goes on in the full file when it cannot be rotated, and says so', async () => {
+    const file = join(makeFolder(), 'security.log');
+    // A directory where the rotated file would go.
+    mkdirSync(`${file}.1/kept`, { recursive: true });
+    const { sink, problems } = open({ file, max_file_bytes: 65_536, max_files: 1 });
+    for (let count = 0; count < 2000; count++) sink.emit(refusal);
+    await sink.close();
+    expect(readEvents(file)).toHaveLength(2000);
+    expect(new Set(problems)).toEqual(new Set(['The security log cannot be rotated (ERR_FS_EISDIR) and grows on.']));
   });
 
   it('fails the start with what to mend when the file cannot be opened', () => {
