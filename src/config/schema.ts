@@ -19,6 +19,16 @@ const tlsSchema = z.strictObject({
   min_version: tlsVersion.default('TLSv1.2'),
 });
 
+/** Connections that callers open at `/tools/{manual}/{tool}/ws`. */
+const websocketSchema = z.strictObject({
+  /** Origins that a browser may connect from; a request without an Origin header comes from no browser. */
+  allowed_origins: z.array(z.url({ protocol: /^https?$/ }).transform((url) => new URL(url).origin)).default([]),
+  max_connections_per_caller: z.int().positive().default(10),
+  max_message_bytes: z.int().positive().default(1_048_576),
+  /** Seconds between pings; a client that has not answered the last one when the next is due is gone. */
+  heartbeat_s: z.number().positive().max(3600).default(30),
+});
+
 /** `server`: read at start; a reload that changes it is refused with the reason. */
 export const serverSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
@@ -43,6 +53,7 @@ export const serverSchema = z.strictObject({
   /** Whole milliseconds that calls in flight have to finish after SIGTERM. */
   drain_timeout_ms: z.int().min(0).default(10_000),
   max_connections: z.int().positive().optional(),
+  websocket: websocketSchema.prefault({}),
   /** Bytes that built manuals may hold, all views and codings together. */
   manual_cache_bytes: z.int().positive().default(67_108_864),
 });

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { renderChallenge } from '../auth/index.js';
 import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
-import { type ErrorCode, type Finding, LoadError, type PreparedCall } from '../core/index.js';
+import { type ErrorCode, type Finding, type GatehouseError, LoadError, type PreparedCall } from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
 import {
   type BreakerState,
@@ -20,6 +20,7 @@ import { createErrorResponder } from '../routes/errors.js';
 import { registerHealthRoutes } from '../routes/health.js';
 import { registerManualRoutes } from '../routes/manual.js';
 import { registerOauthRoutes } from '../routes/oauth.js';
+import { installWebsockets, registerWebsocketRoute } from '../routes/websocket.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { createApp, installExchange } from './app.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
@@ -189,15 +190,18 @@ class Server implements GatehouseServer {
   }
 
   async #registerRoutes(gate: Gate): Promise<void> {
+    const report = (error: GatehouseError, request_id: string) =>
+      this.#report(`internal error in request ${request_id}: ${error.stack ?? error.message}`);
     const errors = createErrorResponder({
       challenge: (error, scope) => renderChallenge(this.#url, toBearerError(error), scope),
-      report: (error, request_id) =>
-        this.#report(`internal error in request ${request_id}: ${error.stack ?? error.message}`),
+      report,
     });
     const isSecure = this.#settings.tls !== undefined || this.#url.startsWith('https:');
     const { record } = installExchange(this.app, gate, errors, await computeStandardHeaders(isSecure));
+    await installWebsockets(this.app, this.#settings.websocket);
     registerManualRoutes(this.app, gate);
     registerCallRoutes(this.app, gate, record);
+    registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
     await registerOauthRoutes(this.app, gate);
     registerHealthRoutes(this.app, gate);
   }
