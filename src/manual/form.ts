@@ -18,7 +18,7 @@ export type ArgumentForm =
   | { readonly kind: 'split'; readonly body_field: string }
   | { readonly kind: 'wrapped' };
 
-const streamingTypes = new Set(['sse', 'streamable_http', 'websocket']);
+const streamingTypes = new Set(['sse', 'streamable_http', 'websocket', 'mcp']);
 const readingTypes = new Set(['text', 'file', 'sse']);
 
 /** Whether the tool's upstream streams, so that it may be published as `sse` or `streamable_http` too. */

@@ -282,7 +282,7 @@ function describeUpstream(fact: UpstreamReport): SecurityEvent {
   const tool = fact.tool === undefined ? {} : { tool: fact.tool };
   return {
     event: 'upstream.failed',
-    outcome: fact.kind === 'recovered' ? 'success' : 'failure',
+    outcome: fact.kind === 'recovered' || fact.kind === 'restarted' ? 'success' : 'failure',
     upstream: fact.upstream,
     reason: fact.reason,
     ...tool,
