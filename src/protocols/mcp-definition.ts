@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { Tool } from '@modelcontextprotocol/client';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
-import type { JsonSchema } from '../core/index.js';
 
 const schemaDocument = z.record(z.string(), z.json());
 
@@ -49,9 +48,4 @@ export function toMcpTool(tool: Tool): McpTool {
     digest: digestDefinition(definition),
     listed: { name: tool.name, inputSchema: tool.inputSchema },
   };
-}
-
-/** The inputs of a definition, as UTCP has them. */
-export function toInputs(definition: McpToolDefinition): JsonSchema {
-  return definition.inputSchema;
 }

@@ -1,8 +1,9 @@
-import type { CallToolResult, ProgressCallback } from '@modelcontextprotocol/client';
+import type { CallToolResult } from '@modelcontextprotocol/client';
 import { type Arguments, type CallScope, GatehouseError } from '../core/index.js';
 import type { McpSettings } from './mcp-config.js';
 import type { McpTool } from './mcp-definition.js';
 import { type McpProblem, toCallError, toLoss, toProblem } from './mcp-errors.js';
+import type { ProgressListener } from './mcp-progress.js';
 import { type Handshake, type McpConnection, McpSession } from './mcp-session.js';
 import { Turnstile } from './mcp-turnstile.js';
 import type { UpstreamHealth, UpstreamReport } from './protocol.js';
@@ -45,7 +46,7 @@ export interface Admission {
 
 /** What a streamed call has beside a plain one. */
 export interface ProgressStream {
-  readonly onProgress: ProgressCallback;
+  readonly onProgress: ProgressListener;
   /** Ends the call; the scope's own end is in it. */
   readonly signal: AbortSignal;
 }

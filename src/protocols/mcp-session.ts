@@ -2,7 +2,6 @@ import {
   type CallToolResult,
   Client,
   type JSONRPCMessage,
-  type ProgressCallback,
   type Tool,
   type Transport,
 } from '@modelcontextprotocol/client';
@@ -10,6 +9,7 @@ import type { Arguments } from '../core/index.js';
 import { type McpTool, toMcpTool } from './mcp-definition.js';
 import { McpConnectionError, type McpProblem } from './mcp-errors.js';
 import { NoiseMeter } from './mcp-noise.js';
+import { type ProgressListener, ProgressRouter } from './mcp-progress.js';
 
 const maxPages = 50;
 const maxTools = 1_000;
@@ -42,14 +42,16 @@ export interface SessionOptions {
 export interface McpCallOptions {
   readonly signal: AbortSignal;
   readonly timeout_ms: number;
-  readonly onProgress?: ProgressCallback;
+  readonly onProgress?: ProgressListener;
 }
 
 /** One connection to an MCP server, after the handshake and the first list of its tools. */
 export class McpSession {
   readonly #client: Client;
   readonly #connection: McpConnection;
+  readonly #options: SessionOptions;
   readonly #noise = new NoiseMeter();
+  readonly #progress = new ProgressRouter();
   #tools: ReadonlyMap<string, McpTool> = new Map();
   #problem: McpProblem | undefined;
   #opened = false;
@@ -57,6 +59,7 @@ export class McpSession {
 
   private constructor(connection: McpConnection, options: SessionOptions) {
     this.#connection = connection;
+    this.#options = options;
     this.#client = new Client(
       { name: 'gatehouse', version: '1' },
       {
@@ -67,9 +70,11 @@ export class McpSession {
           mode: options.handshake,
           probe: { timeoutMs: Math.min(probeTimeoutMs, options.timeout_ms) },
         },
-        listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: () => options.onToolsChanged() } },
+        // Makes the client subscribe where the protocol wants it; `#notice` hears of a change before any later result.
+        listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: () => undefined } },
       },
     );
+    this.#client.removeNotificationHandler('notifications/progress');
     this.#client.onerror = (error) => this.#hear(error);
     this.#client.onclose = () => {
       this.#closed = true;
@@ -84,7 +89,7 @@ export class McpSession {
     const inner = transport.onmessage;
     transport.onmessage = (message) => {
       inner?.(message);
-      session.#count(message);
+      session.#notice(message);
     };
     try {
       await session.#client.connect(transport, { timeout: options.timeout_ms });
@@ -133,18 +138,18 @@ export class McpSession {
   }
 
   /** Calls a tool. Rejects with what the client threw; a cancelled signal sends `notifications/cancelled`. */
-  call(tool: McpTool, args: Arguments, options: McpCallOptions): Promise<CallToolResult> {
-    const { onProgress } = options;
-    return this.#client.callTool(
-      { name: tool.definition.name, arguments: args },
-      {
-        signal: options.signal,
-        timeout: options.timeout_ms,
-        // Without its outputs schema: the catalog's own is what results are held to, and no pattern of the server's runs.
-        toolDefinition: tool.listed,
-        ...(onProgress && { onprogress: onProgress }),
-      },
-    );
+  async call(tool: McpTool, args: Arguments, options: McpCallOptions): Promise<CallToolResult> {
+    const { onProgress, signal, timeout_ms: timeout } = options;
+    const { name } = tool.definition;
+    // Without its outputs schema: the catalog's own is what results are held to, and no pattern of the server's runs.
+    const limits = { signal, timeout, toolDefinition: tool.listed };
+    if (!onProgress) return this.#client.callTool({ name, arguments: args }, limits);
+    const progressToken = this.#progress.add(onProgress);
+    try {
+      return await this.#client.callTool({ name, arguments: args, _meta: { progressToken } }, limits);
+    } finally {
+      this.#progress.forget(progressToken);
+    }
   }
 
   /** Ends the connection at once for a reason. */
@@ -161,8 +166,11 @@ export class McpSession {
     if (!this.#closed) await this.#client.close();
   }
 
-  #count(message: JSONRPCMessage): void {
-    if ('method' in message && this.#noise.exceeds()) this.abort('flooding');
+  #notice(message: JSONRPCMessage): void {
+    if (!('method' in message)) return;
+    if (this.#noise.exceeds()) this.abort('flooding');
+    else if (message.method === 'notifications/progress') this.#progress.route(message);
+    else if (message.method === 'notifications/tools/list_changed') this.#options.onToolsChanged();
   }
 
   #hear(error: Error): void {

@@ -227,6 +227,14 @@ describe('a call of an MCP tool', () => {
     ]);
   });
 
+  it('loses no progress that comes together with the result', async () => {
+    const { prepare } = createHarness();
+    const progress = prepare('progress', hostileServer());
+    const items: unknown[] = [];
+    for await (const { data } of progress.stream?.({}, makeScope()) ?? []) items.push(JSON.parse(String(data)));
+    expect(items).toEqual([...[1, 2, 3].map((step) => ({ progress: step, total: 3 })), 'done']);
+  });
+
   it('is cancelled on the server when the reader of its stream goes away', async () => {
     const { prepare } = createHarness();
     const server = everythingServer();
