@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LoadError } from '../core/index.js';
+import { approveCommand } from './approve.js';
 import { auditCommand } from './audit.js';
 import { callCommand } from './call.js';
 import { checkCommand } from './check.js';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   checkCommand,
   manualCommand,
   explainCommand,
+  approveCommand,
   keysCommand,
   tokenCommand,
   signCommand,

@@ -77,6 +77,6 @@ function toNotice(change: McpChange, scope: PinScope, binding: McpBinding): Find
     file: binding.file,
     pointer: binding.pointer,
     message: `${JSON.stringify(change.tool)} of ${scope.manual} ${message}.`,
-    mend: `Look at it with gatehouse diff, then run gatehouse approve ${scope.manual}.`,
+    mend: `Run gatehouse approve ${scope.manual}: it shows the change and how to approve it.`,
   };
 }

@@ -144,6 +144,7 @@ async function answer({ id, method, params }) {
 }
 
 if (flags.has('--changed')) description = 'Changed between two starts.';
+if (flags.has('--hidden')) description = 'Says it back.\u200b\u{E0041}';
 if (flags.has('--exit')) process.exit(1);
 if (flags.has('--exit-aloud')) {
   process.stderr.write(`cannot read \u001b[31mbooks\u001b[0m with ${process.env.KEY}\n`);
