@@ -64,7 +64,7 @@ function loadForServing(file: string, io: Io, example: Example): Promise<LoadedC
 async function listen(server: GatehouseServer, loaded: LoadedConfig, io: Io): Promise<string | undefined> {
   try {
     const url = await server.listen();
-    io.out(JSON.stringify({ event: 'server.ready', url, pid: process.pid, time: new Date() }));
+    io.out(JSON.stringify({ event: 'server.ready', url, admin: server.admin_url, pid: process.pid, time: new Date() }));
     return url;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;

@@ -43,8 +43,6 @@ export const serverSchema = z.strictObject({
     .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535).default(9464) })
     .prefault({}),
   require_checklist: z.boolean().default(false),
-  /** HTTP/2 without TLS, for a gateway that speaks it. */
-  h2c: z.boolean().default(false),
   max_body_bytes: z.int().positive().default(1_048_576),
   /** Whole milliseconds that a client may take to send its headers, and its whole request. */
   headers_timeout_ms: z.int().positive().default(10_000),
@@ -52,7 +50,6 @@ export const serverSchema = z.strictObject({
   keep_alive_timeout_ms: z.int().positive().default(72_000),
   /** Whole milliseconds that calls in flight have to finish after SIGTERM. */
   drain_timeout_ms: z.int().min(0).default(10_000),
-  max_connections: z.int().positive().optional(),
   websocket: websocketSchema.prefault({}),
   /** Bytes that built manuals may hold, all views and codings together. */
   manual_cache_bytes: z.int().positive().default(67_108_864),

@@ -22,9 +22,11 @@ import { registerManualRoutes } from '../routes/manual.js';
 import { registerOauthRoutes } from '../routes/oauth.js';
 import { installWebsockets, registerWebsocketRoute } from '../routes/websocket.js';
 import { createSchemaCompiler } from '../schema/index.js';
+import { createAdmin, type Readiness } from './admin.js';
 import { createApp, installExchange } from './app.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { Identity } from './identity.js';
+import { Metrics } from './metrics.js';
 import { computeStandardHeaders } from './standard-headers.js';
 
 export interface ServerDependencies {
@@ -43,6 +45,8 @@ export interface GatehouseServer {
   readonly sink: EventSink;
   /** Warnings of the load that an operator should see. */
   readonly notices: readonly Finding[];
+  /** Where the admin listener is; undefined while it is not listening. */
+  readonly admin_url: string | undefined;
   /** Listens, and gives the URL that callers reach it by. */
   listen(): Promise<string>;
   /**
@@ -68,6 +72,8 @@ class Server implements GatehouseServer {
   readonly sink: EventSink;
   readonly notices: Finding[];
   readonly #state: State;
+  readonly #metrics: Metrics;
+  readonly #admin: FastifyInstance;
   readonly #breakers: Breakers;
   readonly #identity: Identity;
   readonly #protocols: ProtocolRegistry;
@@ -90,6 +96,14 @@ class Server implements GatehouseServer {
     this.#protocols =
       deps.protocols ??
       createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)), mcp: loaded.config.mcp });
+    this.#metrics = new Metrics({
+      active: () => this.gate.active,
+      cached_bytes: () => this.gate.generation.publisher.cached_bytes,
+      lost_events: () => sink.state().lost,
+      upstreams: () =>
+        new Map(this.#protocols.health().map(({ upstream, state: is }) => [upstream, is === 'up' ? 1 : 0])),
+    });
+    this.#admin = createAdmin(this.#metrics, () => this.#readiness());
     this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
       sink.emit(describeBreaker(upstream, breaker)),
     );
@@ -101,6 +115,11 @@ class Server implements GatehouseServer {
     return this.#gate;
   }
 
+  get admin_url(): string | undefined {
+    const address = this.#admin.server.address();
+    return typeof address === 'object' && address ? `http://${this.#settings.admin.host}:${address.port}` : undefined;
+  }
+
   async wire(): Promise<void> {
     await this.#identity.register();
     this.#gate = {
@@ -109,6 +128,7 @@ class Server implements GatehouseServer {
       addressLimiter: this.#state.addressLimiter,
       sink: this.sink,
       blocks: this.#state.blocks,
+      observe: (exchange, _status, duration_ms) => this.#metrics.observe(exchange, duration_ms),
       caps: new ConcurrencyCaps(this.#loaded.config.limits.concurrency),
       draining: false,
       active: 0,
@@ -125,6 +145,7 @@ class Server implements GatehouseServer {
     const { host, port, public_url } = this.#settings;
     if (this.#settings.require_checklist) refuseFailedChecklist(this.#loaded);
     await this.app.listen({ host, port });
+    await this.#listenAdmin();
     this.#url = public_url ?? localUrl(this.#settings, portOf(this.app));
     this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
     this.#settle();
@@ -145,10 +166,39 @@ class Server implements GatehouseServer {
     for (const scope of this.gate.streams) scope.cancel('draining');
     await this.#drain();
     await this.app.close();
+    await this.#admin.close();
     await this.#protocols.close();
     await this.#identity.close();
     await this.#state.close();
     await this.sink.close();
+  }
+
+  // Metrics are worth less than service: a taken port is told and the server goes on without them.
+  async #listenAdmin(): Promise<void> {
+    const { host, port } = this.#settings.admin;
+    try {
+      await this.#admin.listen({ host, port });
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+      this.#report(
+        `The admin listener cannot open ${host}:${port} (${code}); set server.admin.port. There are no metrics.`,
+      );
+    }
+  }
+
+  #readiness(): Readiness {
+    const upstreams = this.#protocols.health();
+    const log = this.sink.state();
+    const isWell =
+      upstreams.every(({ state }) => state === 'up') && log.status === 'ok' && this.#state.status !== 'degraded';
+    return {
+      status: this.gate.draining ? 'draining' : isWell ? 'ok' : 'degraded',
+      state: this.#state.status,
+      security_log: log,
+      upstreams,
+      breakers: Object.fromEntries(this.#breakers.states()),
+      tools: this.gate.generation.catalog.tools.length,
+    };
   }
 
   /** What a generation that has just come into force asks for. */

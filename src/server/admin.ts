@@ -1,0 +1,24 @@
+import fastify, { type FastifyInstance } from 'fastify';
+import type { Metrics } from './metrics.js';
+
+/** What `/readyz?verbose` tells an operator. */
+export interface Readiness {
+  readonly status: 'ok' | 'degraded' | 'draining';
+  readonly [part: string]: unknown;
+}
+
+/** The admin listener's application: metrics and readiness in full. It has no authentication: keep it on loopback. */
+export function createAdmin(metrics: Metrics, readiness: () => Readiness): FastifyInstance {
+  const admin = fastify({ logger: false, forceCloseConnections: true });
+  admin.get('/metrics', async (_request, reply) => {
+    const text = await metrics.registry.metrics();
+    return reply.header('content-type', metrics.registry.contentType).send(text);
+  });
+  admin.get('/livez', (_request, reply) => reply.send({ status: 'ok' }));
+  admin.get('/readyz', (request, reply) => {
+    const state = readiness();
+    const isVerbose = request.url.includes('?') && /[?&]verbose\b/.test(request.url);
+    return reply.code(state.status === 'draining' ? 503 : 200).send(isVerbose ? state : { status: state.status });
+  });
+  return admin;
+}
