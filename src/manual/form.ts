@@ -61,17 +61,28 @@ const aliasSuffix = { http: '_http', sse: '_sse', streamable_http: '_stream' } a
 
 function publishForm(tool: Tool, published: PublishedForm, url: string): { inputs: JsonSchema; template: JsonObject } {
   const form = chooseForm(tool);
-  const headers = published === 'streamable_http' ? { headers: { Accept: 'application/x-ndjson' } } : {};
-  if (published === 'sse') return { inputs: tool.inputs, template: { call_template_type: 'sse', url } };
-  const post = { call_template_type: published, http_method: 'POST', content_type: 'application/json', ...headers };
+  if (form.kind === 'query' && published !== 'streamable_http') {
+    const method = published === 'http' ? { http_method: 'GET' } : {};
+    return { inputs: tool.inputs, template: { call_template_type: published, ...method, url } };
+  }
+  const post = { call_template_type: published, ...postFields[published] };
   if (form.kind === 'split') {
     return { inputs: tool.inputs, template: { ...post, url: `${url}/body`, body_field: form.body_field } };
   }
-  if (form.kind === 'query' && published === 'http') {
-    return { inputs: tool.inputs, template: { call_template_type: published, http_method: 'GET', url } };
-  }
   return { inputs: wrapInputs(tool.inputs), template: { ...post, url, body_field: 'body' } };
 }
+
+// An `sse` template has no method and no content type: its body field makes it a POST, and the official Python client
+// sends JSON only where a header says so.
+const postFields = {
+  http: { http_method: 'POST', content_type: 'application/json' },
+  sse: { headers: { 'Content-Type': 'application/json' } },
+  streamable_http: {
+    http_method: 'POST',
+    content_type: 'application/json',
+    headers: { Accept: 'application/x-ndjson' },
+  },
+} as const satisfies Record<PublishedForm, JsonObject>;
 
 /** `{body: <inputs>}`; references inside the inputs are moved along with them. */
 export function wrapInputs(inputs: JsonSchema): JsonSchema {
