@@ -1,5 +1,6 @@
 export { buildCatalog, Catalog, type CatalogManual, type ConfiguredManual } from './catalog.js';
 export { type ManualEntry, manualEntrySchema, type ToolSettingsConfig } from './config.js';
+export { type Change, type ChangeKind, diffManuals, type ManualDiff, type VersionStep } from './diff.js';
 export { parseDocument, type SourceDocument } from './document.js';
 export { type ArgumentForm, chooseForm, publishedTemplates, wrapInputs } from './form.js';
 export { type FixedText, fixText } from './lint/fix.js';
