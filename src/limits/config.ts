@@ -30,6 +30,8 @@ export const limitsSchema = z.strictObject({
   /** By `manual.tool`; counted for each caller apart. */
   per_tool: z.record(z.string(), rate).default({}),
   auth_failures_per_address: rate.prefault({ per_minute: 20 }),
+  /** Failures that claimed to be one configured caller, from all addresses together. A right credential always passes. */
+  auth_failures_per_caller: rate.prefault({ per_minute: 60 }),
   concurrency: concurrencySchema.prefault({}),
   /** Of each upstream host. */
   circuit_breaker: breakerSchema.prefault({}),

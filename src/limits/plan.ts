@@ -20,6 +20,8 @@ export interface LimitPlan {
   forCall(caller: string, tool: string): LimitSet;
   /** The budget of failed authentications of an address. */
   forAddress(address: string): LimitSet;
+  /** The budget of failures that claimed to be this configured caller. */
+  forClaimedCaller(caller: string): LimitSet;
 }
 
 /** Verified callers are many but finite; token subjects may be very many. Beyond this the cache starts anew. */
@@ -86,6 +88,10 @@ class ConfiguredPlan implements LimitPlan {
   forAddress(address: string): LimitSet {
     const subject = toAddressKey(address);
     return toSet(toLimits(this.#config.auth_failures_per_address, 'auth_failures_', 'address', subject));
+  }
+
+  forClaimedCaller(caller: string): LimitSet {
+    return toSet(toLimits(this.#config.auth_failures_per_caller, 'auth_failures_', 'claimed', caller));
   }
 
   #of(caller: string): CallerPlan {

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type AuthFailureReason, type AuthVerdict, type PresentedCredential, readCredential } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
-import { toRetryAfter } from '../limits/index.js';
 import { readCertificate } from './certificate.js';
+import { countFailure } from './count-failure.js';
 import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
 
@@ -10,8 +10,10 @@ type Done = (error?: Error) => void;
 
 /**
  * Who is calling. A credential that was verified before is answered for without a promise. A bad one is counted
- * against its address; over that budget the answer is 429, while a good credential from the same address still passes,
- * so that nobody can lock a neighbour behind the same gateway out.
+ * against its address and the caller that it claimed; over either budget the answer is 429. Ahead of that, the chain
+ * asks for no signature and no identity provider for an address whose budget is spent, while what costs a lookup (an API
+ * key, a certificate, a token that was verified before) still passes: a neighbour behind the same gateway is not
+ * locked out.
  */
 export function createAuthenticate(gate: Gate) {
   return function authenticate(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
@@ -53,18 +55,7 @@ async function refuse(
   reason: AuthFailureReason,
   claimed: string | undefined,
 ): Promise<GatehouseError> {
-  exchange.claimed = claimed;
-  const { limits } = exchange.generation.limits.forAddress(exchange.address);
-  if (limits.length > 0 && reason !== 'missing_credential') {
-    const decision = await gate.addressLimiter.take(limits);
-    if (!decision.allowed) {
-      exchange.limit = decision.limit.name;
-      return new GatehouseError('rate_limited', {
-        detail: 'Too many failed authentications from this address.',
-        reason: 'too_many_failures',
-        retry_after: toRetryAfter(decision),
-      });
-    }
-  }
+  const refused = await countFailure(gate, exchange, reason, claimed);
+  if (refused) return refused;
   return new GatehouseError(reason === 'missing_credential' ? 'unauthenticated' : 'invalid_token', { reason });
 }

@@ -7,6 +7,7 @@ export {
   refusal,
   requirePrincipal,
 } from './authorize.js';
+export { countFailure } from './count-failure.js';
 export { dispatchCall, dispatchStream, isStreamable } from './dispatch.js';
 export { Exchange, type ExchangeKind } from './exchange.js';
 export type { Gate } from './gate.js';

@@ -2,8 +2,8 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeAuthorizationServer, describeResource } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
-import { FastifyRateLimitStore, toRetryAfter } from '../limits/index.js';
-import type { Gate } from '../pipeline/index.js';
+import { FastifyRateLimitStore } from '../limits/index.js';
+import { countFailure, type Gate } from '../pipeline/index.js';
 
 /** How often one address may ask routes where no caller is known yet. */
 const perAddress = { max: 600, timeWindow: 60_000 } as const;
@@ -50,9 +50,10 @@ async function issueToken(gate: Gate, request: FastifyRequest, reply: FastifyRep
   if (answer.outcome.kind === 'issued') {
     exchange.issued = answer.outcome;
   } else if (answer.outcome.kind === 'refused') {
-    exchange.claimed = answer.outcome.claimed;
-    await countFailure(gate, request);
-    exchange.error = new GatehouseError('invalid_client', { reason: answer.outcome.reason });
+    const { reason, claimed } = answer.outcome;
+    const refused = await countFailure(gate, exchange, reason, claimed);
+    if (refused) throw refused;
+    exchange.error = new GatehouseError('invalid_client', { reason });
   } else {
     exchange.error = new GatehouseError('malformed_request', { reason: answer.outcome.error });
   }
@@ -61,19 +62,4 @@ async function issueToken(gate: Gate, request: FastifyRequest, reply: FastifyRep
     .headers(answer.headers)
     .header('content-type', 'application/json')
     .send(JSON.stringify(answer.body));
-}
-
-// A right secret is never refused for the wrong ones of others: only failures are counted, and only failures meet this.
-async function countFailure(gate: Gate, request: FastifyRequest): Promise<void> {
-  const { exchange } = request;
-  const { limits } = exchange.generation.limits.forAddress(exchange.address);
-  if (limits.length === 0) return;
-  const decision = await gate.addressLimiter.take(limits);
-  if (decision.allowed) return;
-  exchange.limit = decision.limit.name;
-  throw new GatehouseError('rate_limited', {
-    detail: 'Too many failed authentications from this address.',
-    reason: 'too_many_failures',
-    retry_after: toRetryAfter(decision),
-  });
 }

@@ -78,6 +78,14 @@ describe('addresses as they are counted', () => {
     const plan = createLimitPlan(config);
     expect(plan.forAddress('2001:db8::1').limits).toEqual(plan.forAddress('2001:db8::ffff').limits);
   });
+
+  it('counts failures that claim a caller apart from that caller’s own requests', () => {
+    const plan = createLimitPlan(config);
+    const keys = [plan.forClaimedCaller('alice'), plan.forDiscovery('alice'), plan.forCall('alice', 'a.b')];
+    const all = keys.flatMap(({ limits }) => limits.map(({ key }) => key));
+    expect(new Set(all).size).toBe(all.length);
+    expect(plan.forClaimedCaller('alice').limits).toMatchObject([{ name: 'auth_failures_per_minute', limit: 60 }]);
+  });
 });
 
 describe('the headers', () => {
