@@ -17,6 +17,11 @@ export const serveCommand: Command = {
     takePositionals(input);
     const example = new Example();
     const file = configFileOf(input, io);
+    // Heard from the first moment on: whoever reads that it is ready may signal it at once.
+    const stopped = untilStopped();
+    let reloader: Reloader | undefined;
+    const hangUp = () => void reloader?.reload();
+    process.on('SIGHUP', hangUp);
     try {
       const loaded = await loadForServing(file, io, example);
       const server = await buildServer(loaded);
@@ -24,21 +29,19 @@ export const serveCommand: Command = {
       const url = await listen(server, loaded, io);
       if (url === undefined) return exitCodes.usage;
       if (loaded.config.example) printExample(io, url, example.keys);
-      const reloader = new Reloader(loaded, {
+      reloader = new Reloader(loaded, {
         load: () => loadForServing(file, io, example),
         apply: (next) => server.apply(next),
         sink: server.sink,
         report: io.err,
       });
       await reloader.watch(250);
-      const hangUp = () => void reloader.reload();
-      process.on('SIGHUP', hangUp);
-      await untilStopped();
-      process.off('SIGHUP', hangUp);
+      await stopped;
       reloader.close();
       await server.close();
       return exitCodes.good;
     } finally {
+      process.off('SIGHUP', hangUp);
       await example.shop?.close();
     }
   },
@@ -64,8 +67,18 @@ function loadForServing(file: string, io: Io, example: Example): Promise<LoadedC
 async function listen(server: GatehouseServer, loaded: LoadedConfig, io: Io): Promise<string | undefined> {
   try {
     const url = await server.listen();
-    io.out(JSON.stringify({ event: 'server.ready', url, admin: server.admin_url, pid: process.pid, time: new Date() }));
-    return url;
+    const [admin, time] = [server.admin_url, new Date()];
+    io.out(
+      JSON.stringify({
+        event: 'server.ready',
+        url: server.listener_url,
+        public_url: url,
+        admin,
+        pid: process.pid,
+        time,
+      }),
+    );
+    return server.listener_url;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw error;

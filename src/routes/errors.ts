@@ -91,7 +91,8 @@ export function createErrorResponder(options: {
       }
       if (error.details.retry_after !== undefined) reply.header('retry-after', String(error.details.retry_after));
       if (error.details.allow) reply.header('allow', error.details.allow.join(', '));
-      return reply.send(JSON.stringify(describeProblem(error, exchange.request_id)));
+      // As bytes: to a text Fastify adds a charset, a parameter that this media type does not have (RFC 9457).
+      return reply.send(Buffer.from(JSON.stringify(describeProblem(error, exchange.request_id))));
     },
   };
 }

@@ -47,6 +47,8 @@ export interface GatehouseServer {
   readonly notices: readonly Finding[];
   /** Where the admin listener is; undefined while it is not listening. */
   readonly admin_url: string | undefined;
+  /** Where the public listener itself is, whatever URL callers reach it by. */
+  readonly listener_url: string;
   /** Listens, and gives the URL that callers reach it by. */
   listen(): Promise<string>;
   /**
@@ -120,6 +122,10 @@ class Server implements GatehouseServer {
     return typeof address === 'object' && address ? `http://${this.#settings.admin.host}:${address.port}` : undefined;
   }
 
+  get listener_url(): string {
+    return localUrl(this.#settings, portOf(this.app));
+  }
+
   async wire(): Promise<void> {
     await this.#identity.register();
     this.#gate = {
@@ -146,7 +152,7 @@ class Server implements GatehouseServer {
     if (this.#settings.require_checklist) refuseFailedChecklist(this.#loaded);
     await this.app.listen({ host, port });
     await this.#listenAdmin();
-    this.#url = public_url ?? localUrl(this.#settings, portOf(this.app));
+    this.#url = public_url ?? this.listener_url;
     this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
     this.#settle();
     return this.#url;
