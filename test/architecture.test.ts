@@ -19,7 +19,7 @@ const allowed: Record<string, readonly string[]> = {
   protocols: ['core', 'schema', 'variables'],
   pipeline: ['core', 'schema', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   routes: ['core', 'signing', 'pipeline', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
-  config: ['core', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
+  config: ['core', 'signing', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   client: ['core', 'schema', 'signing', 'protocols', 'variables'],
 };
 const knowsFastify = ['server', 'routes', 'pipeline', 'index', 'library'];

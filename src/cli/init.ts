@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LoadError } from '../core/index.js';
@@ -21,7 +21,7 @@ export const initCommand: Command = {
     for (const [name, content] of Object.entries(files)) {
       const path = join(root, name);
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, content, { mode: name === '.env' ? 0o600 : 0o644 });
+      await writeFile(path, content, { mode: secretFiles.has(name) ? 0o600 : 0o644 });
     }
     if (flagOf(input, 'json'))
       io.out(JSON.stringify({ directory: root, files: Object.keys(files), caller: 'me', key }));
@@ -29,6 +29,8 @@ export const initCommand: Command = {
     return exitCodes.good;
   },
 };
+
+const secretFiles = new Set(['.env', 'config/manual-key.pem']);
 
 async function refuseExisting(root: string, names: readonly string[]): Promise<void> {
   for (const name of names) {
@@ -95,6 +97,8 @@ limits:
   per_caller: { per_minute: 60, per_hour: 1000 }
   auth_failures_per_address: { per_minute: 20 }
 
+signing: { key_file: ./manual-key.pem }   # clients pin it: keep it out of version control, and back it up
+
 security_log: { file: ../var/security.log, hash_chain: true }
 `,
     'config/manuals/my_api.yaml': `utcp_version: "1.1.0"
@@ -114,6 +118,9 @@ tools:
       url: https://api.example.com/items/{id}
       timeout: 10
 `,
+    'config/manual-key.pem': generateKeyPairSync('ed25519')
+      .privateKey.export({ format: 'pem', type: 'pkcs8' })
+      .toString(),
     '.env': '# Values of ${UTCP_…} and ${API_…} variables. Keep it out of version control.\n',
   };
 }

@@ -214,7 +214,7 @@ function findUnknownRoles(config: GatehouseConfig): Finding[] {
 }
 
 function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfig {
-  const { variables, server, security_log, mcp, auth } = config;
+  const { variables, server, security_log, mcp, auth, signing } = config;
   const absolute = (path: string) => resolve(base_dir, path);
   return {
     ...config,
@@ -243,6 +243,7 @@ function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfi
       },
     },
     mcp: { ...mcp, ...(mcp.lock_file !== undefined && { lock_file: absolute(mcp.lock_file) }) },
+    signing: { ...(signing.key_file !== undefined && { key_file: absolute(signing.key_file) }) },
     security_log: {
       ...security_log,
       ...(security_log.file !== undefined && { file: absolute(security_log.file) }),

@@ -6,6 +6,7 @@ import { anomaliesSchema } from '../limits/anomaly-config.js';
 import { limitsSchema, stateSchema } from '../limits/config.js';
 import { manualEntrySchema } from '../manual/config.js';
 import { mcpSettingsSchema } from '../protocols/mcp-config.js';
+import { signingSchema } from '../signing/config.js';
 import { variablesSchema } from '../variables/config.js';
 
 const network = z.string().regex(/^[0-9a-fA-F.:]+(\/\d{1,3})?$/, 'an address or a network such as 10.0.0.0/8');
@@ -68,6 +69,7 @@ export const configSchema = z.strictObject({
   anomalies: anomaliesSchema.prefault({}),
   state: stateSchema.prefault({}),
   mcp: mcpSettingsSchema.prefault({}),
+  signing: signingSchema.prefault({}),
   security_log: securityLogSchema.prefault({}),
   /** Serves the bundled example upstream on a loopback port, for a first look. */
   example: z.enum(['bookshop']).optional(),

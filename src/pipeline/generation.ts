@@ -1,5 +1,6 @@
 import type { Policy } from '../access/index.js';
 import type { Authenticator, MetadataParts, TokenIssuer } from '../auth/index.js';
+import type { JsonObject } from '../core/index.js';
 import type { LimitPlan } from '../limits/index.js';
 import type { Catalog, Publisher } from '../manual/index.js';
 import type { ToolRuntime } from './tool-runtime.js';
@@ -16,6 +17,8 @@ export interface Generation {
   /** This server's own token endpoint. */
   readonly issuer: TokenIssuer;
   readonly metadata: MetadataParts;
+  /** Public keys (JWK) that served manuals are signed with. */
+  readonly signing_keys: readonly JsonObject[];
   readonly limits: LimitPlan;
   /** By the tool's index. */
   readonly runtimes: readonly ToolRuntime[];

@@ -25,9 +25,11 @@ export async function registerOauthRoutes(app: FastifyInstance, gate: Gate): Pro
     open.get('/.well-known/oauth-authorization-server', (request, reply) =>
       publish(reply, describeAuthorizationServer(request.exchange.generation.metadata)),
     );
-    open.get('/.well-known/jwks.json', (request, reply) =>
-      publish(reply, request.exchange.generation.issuer.publishKeys()),
-    );
+    // One set for tokens and manuals: `typ` keeps a signature over one from being taken for the other.
+    open.get('/.well-known/jwks.json', (request, reply) => {
+      const { issuer, signing_keys } = request.exchange.generation;
+      return publish(reply, { keys: [...issuer.publishKeys().keys, ...signing_keys] });
+    });
   });
 }
 

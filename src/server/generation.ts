@@ -6,6 +6,7 @@ import { type Generation, ToolRuntime } from '../pipeline/index.js';
 import type { ProtocolRegistry, ToolBinding } from '../protocols/index.js';
 import type { SchemaCompiler } from '../schema/index.js';
 import type { IdentityGeneration } from './identity.js';
+import type { ManualSigning } from './manual-signing.js';
 
 /** What a generation is built with beside its configuration. */
 export interface GenerationParts {
@@ -14,7 +15,7 @@ export interface GenerationParts {
   readonly identity: IdentityGeneration;
   readonly breakers: Breakers;
   readonly public_url: string;
-  readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
+  readonly signing: ManualSigning;
 }
 
 /**
@@ -39,8 +40,9 @@ export function buildGeneration(loaded: LoadedConfig, parts: GenerationParts, no
     publisher: new Publisher(loaded.catalog, {
       public_url: parts.public_url,
       max_cache_bytes: loaded.config.server.manual_cache_bytes,
-      ...(parts.describe && { describe: parts.describe }),
+      ...(parts.signing.describe && { describe: parts.signing.describe }),
     }),
+    signing_keys: parts.signing.keys,
     ...parts.identity,
     limits: createLimitPlan(loaded.config.limits),
     runtimes,

@@ -106,9 +106,8 @@ export class Reloader {
 
 /** What a configuration was read from; a change of any of them asks for a reload. */
 function filesOf(loaded: LoadedConfig): readonly string[] {
-  const { variables } = loaded.config;
+  const { variables, signing } = loaded.config;
   const sources = loaded.config.manuals.map(({ source }) => resolve(loaded.base_dir, source));
-  return [loaded.file, defaultKeysFile(loaded.file), ...sources, variables.dotenv_file, variables.secrets_dir].filter(
-    (file) => file !== undefined,
-  );
+  const optional = [variables.dotenv_file, variables.secrets_dir, signing.key_file];
+  return [loaded.file, defaultKeysFile(loaded.file), ...sources, ...optional].filter((file) => file !== undefined);
 }

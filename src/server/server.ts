@@ -26,6 +26,7 @@ import { createAdmin, type Readiness } from './admin.js';
 import { createApp, installExchange } from './app.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { Identity } from './identity.js';
+import { createManualSigning } from './manual-signing.js';
 import { Metrics } from './metrics.js';
 import { computeStandardHeaders } from './standard-headers.js';
 
@@ -241,6 +242,7 @@ class Server implements GatehouseServer {
       compiler: this.#compiler,
       identity: this.#identity.build(loaded),
       breakers: this.#breakers,
+      signing: createManualSigning(loaded),
       public_url: this.#url,
     };
   }

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import type { LoadedConfig } from '../config/index.js';
+import { type JsonObject, LoadError } from '../core/index.js';
+import { manualSignatureHeader, readSigningKey, signManual } from '../signing/index.js';
+
+/** What served manuals are signed with. */
+export interface ManualSigning {
+  /** The public keys, for `/.well-known/jwks.json`; empty when nothing is signed. */
+  readonly keys: readonly JsonObject[];
+  /** The header over a view's bytes; called once a view. Absent when nothing is signed. */
+  readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
+}
+
+/** Reads `signing.key_file`. Throws LoadError that names the file, never what stands in it. */
+export function createManualSigning({ config, file, lineOf }: LoadedConfig): ManualSigning {
+  const { key_file } = config.signing;
+  if (key_file === undefined) return { keys: [] };
+  const place = { file, pointer: '/signing/key_file', line: lineOf('/signing/key_file') ?? 1 };
+  const key = readSigningKey(readKey(key_file, place), key_file);
+  return {
+    keys: [key.publicKey.jwk],
+    describe: (bytes) => ({ [manualSignatureHeader]: signManual(bytes, key) }),
+  };
+}
+
+// Without its key a server would serve unsigned, which every client that has pinned the key refuses.
+function readKey(key_file: string, place: { readonly file: string; readonly pointer: string; readonly line: number }) {
+  try {
+    return readFileSync(key_file);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    throw LoadError.of({
+      rule: 'signing-key-unreadable',
+      ...place,
+      message: `The signing key ${key_file} cannot be read${code}.`,
+      mend: 'Make one that this user may read: openssl genpkey -algorithm ed25519 -out manual-key.pem.',
+    });
+  }
+}
