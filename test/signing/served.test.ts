@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactVerify, importJWK, type JWK } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { JsonObject } from '../../src/core/index.js';
 import { canonicalizeJson, manualSignatureHeader } from '../../src/signing/index.js';
 import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
@@ -42,7 +43,8 @@ async function reload({ directory, server }: TestServer, description: string, ke
 
 async function fetchSigned(url: string, key: string, coding: string) {
   const response = await fetch(url, { headers: { ...bearer(key), 'accept-encoding': coding } });
-  return { manual: await response.json(), signature: response.headers.get(manualSignatureHeader) ?? '' };
+  const manual: JsonObject = Object(await response.json());
+  return { manual, signature: response.headers.get(manualSignatureHeader) ?? '' };
 }
 
 describe('a served manual', () => {
