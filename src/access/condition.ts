@@ -1,6 +1,8 @@
 import { BlockList, isIP } from 'node:net';
 import { Environment } from '@marcbachmann/cel-js';
 import { type Arguments, LoadError, type Principal } from '../core/index.js';
+import { type ConditionCost, isAffordable, maxDepth, measureCost } from './condition-cost.js';
+import { hasForeignPattern, linearMatch, matchLinearly, useLinearPatterns } from './condition-pattern.js';
 
 /** What a condition may look at besides the principal. */
 export interface AccessContext {
@@ -35,7 +37,8 @@ function createEnvironment(...names: readonly ('args' | 'now' | 'address')[]): E
       },
     })
     .registerVariable('claims', 'map<string, dyn>')
-    .registerFunction('in_network(string, string): bool', inNetwork);
+    .registerFunction('in_network(string, string): bool', inNetwork)
+    .registerFunction(`string.${linearMatch}(string): bool`, matchLinearly);
   if (names.includes('args')) environment.registerVariable('args', 'map<string, dyn>');
   if (names.includes('now')) environment.registerVariable('now', 'google.protobuf.Timestamp');
   if (names.includes('address')) environment.registerVariable('address', 'string');
@@ -46,15 +49,20 @@ const full = createEnvironment('args', 'now', 'address');
 const withoutArguments = createEnvironment('now', 'address');
 const callerAlone = createEnvironment('args');
 
-/** Compiles a CEL expression (cel.dev) that must give a bool. Throws LoadError at `pointer`. */
+/**
+ * Compiles a CEL expression (cel.dev) that must give a bool. Whatever a caller sends, it is evaluated in a time that is
+ * bounded: patterns run in linear time, and one that goes over its data for each item of it denies what is too much.
+ * Throws LoadError at `pointer`.
+ */
 export function compileCondition(source: string, pointer: string): Condition {
-  const evaluate = parseCondition(source, pointer);
+  const { evaluate, cost, text } = parseCondition(source, pointer);
   return {
     source,
-    reads_arguments: !withoutArguments.check(source).valid,
-    varies: !callerAlone.check(source).valid,
+    reads_arguments: !withoutArguments.check(text).valid,
+    varies: !callerAlone.check(text).valid,
     holds(principal, context) {
       try {
+        if (!isAffordable(cost, [context.args, principal.claims])) return false;
         return evaluate(conditionVariables(principal, context)) === true;
       } catch {
         // Fail closed: a claim that is missing or of another type must not open a door.
@@ -64,22 +72,40 @@ export function compileCondition(source: string, pointer: string): Condition {
   };
 }
 
-function parseCondition(source: string, pointer: string): ReturnType<Environment['parse']> {
-  let problem: string | undefined;
-  try {
-    const evaluate = full.parse(source);
-    const checked = evaluate.check();
-    if (checked.valid && (checked.type === 'bool' || checked.type === 'dyn')) return evaluate;
-    problem = checked.valid ? `gives ${checked.type}, not bool` : checked.error?.message;
-  } catch (error) {
-    problem = error instanceof Error ? error.message : String(error);
-  }
+interface ParsedCondition {
+  readonly evaluate: ReturnType<Environment['parse']>;
+  readonly cost: ConditionCost;
+  /** What is evaluated: the source with its patterns made linear. */
+  readonly text: string;
+}
+
+function parseCondition(source: string, pointer: string): ParsedCondition {
+  const parsed = tryParse(source);
+  if (typeof parsed !== 'string') return parsed;
   throw LoadError.of({
     rule: 'condition-invalid',
     pointer,
-    message: `The condition cannot be used: ${problem?.split('\n')[0] ?? 'unknown'}.`,
+    message: `The condition cannot be used: ${parsed.split('\n')[0] ?? 'unknown'}.`,
     mend: 'Write a CEL expression over caller, claims, now, address and args that gives true or false.',
   });
+}
+
+/** The condition, or what is wrong with it. */
+function tryParse(source: string): ParsedCondition | string {
+  try {
+    const rewritten = useLinearPatterns(source, full.parse(source).ast);
+    if ('problem' in rewritten) return rewritten.problem;
+    const evaluate = full.parse(rewritten.source);
+    if (hasForeignPattern(evaluate.ast)) return 'a comment stands between a matches and its pattern';
+    const cost = measureCost(evaluate.ast);
+    if (cost.depth > maxDepth) return `its loops go over the data more than ${maxDepth} deep`;
+    const { valid, type, error } = evaluate.check();
+    if (!valid) return error?.message ?? 'it does not fit its types';
+    if (type !== 'bool' && type !== 'dyn') return `it gives ${type}, not bool`;
+    return { evaluate, cost, text: rewritten.source };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function conditionVariables(principal: Principal, context: AccessContext): Record<string, unknown> {
