@@ -1,5 +1,5 @@
 import { type Arguments, type InputError, isJsonObject, type JsonSchema } from '../core/index.js';
-import type { Validator } from '../schema/index.js';
+import type { Sanitizer, Validator } from '../schema/index.js';
 import { InvalidInputError } from './errors.js';
 import type { ServedTool } from './manual.js';
 import { describeProblem } from './problem.js';
@@ -24,15 +24,23 @@ function isObjectSchema(schema: unknown): schema is JsonSchema {
   );
 }
 
+/** What a tool's inputs ask of its arguments: first what they clean, then what they take. */
+export interface InputRules {
+  readonly sanitize: Sanitizer | undefined;
+  readonly validate: Validator;
+}
+
 /**
- * The arguments in the published form: as given where they fit it, else put into the wrapper. Throws InvalidInputError
- * with every problem, by JSON pointer into what was given.
+ * The arguments in the published form, cleaned: as given where they fit it, else put into the wrapper. Throws
+ * InvalidInputError with every problem, by JSON pointer into what was given.
  */
-export function fitArguments(args: Arguments, wrapper: string | undefined, validate: Validator): Arguments {
-  const problems = validate(args);
-  if (!problems) return args;
+export function fitArguments(args: Arguments, wrapper: string | undefined, rules: InputRules): Arguments {
+  const { sanitize = (value: Arguments) => value, validate } = rules;
+  const clean = sanitize(args);
+  const problems = validate(clean);
+  if (!problems) return clean;
   if (wrapper === undefined) throw invalidInput(problems);
-  const wrapped = { [wrapper]: args };
+  const wrapped = sanitize({ [wrapper]: args });
   const inner = validate(wrapped);
   if (!inner) return wrapped;
   if (isWrapped(args, wrapper)) throw invalidInput(problems);

@@ -3,9 +3,9 @@ import { type Arguments, CallScope, type JsonObject, type PreparedCall, type Str
 import type { ToolBinding, UpstreamSettings } from '../protocols/protocol.js';
 import type { ProtocolRegistry } from '../protocols/registry.js';
 import { isIdempotent } from '../protocols/retry.js';
-import type { SchemaCompiler, Validator } from '../schema/index.js';
+import { createSanitizer, type SchemaCompiler } from '../schema/index.js';
 import type { VariableSource } from '../variables/index.js';
-import { findWrapper, fitArguments } from './arguments.js';
+import { findWrapper, fitArguments, type InputRules } from './arguments.js';
 import { fromProblem, ToolUnusableError, toToolError, UpstreamError } from './errors.js';
 import type { ServedTool } from './manual.js';
 import { type CallOptions, defaults, type StreamChunk } from './options.js';
@@ -35,7 +35,7 @@ const retriedTypes: ReadonlySet<string> = new Set(['http', 'sse', 'streamable_ht
 /** A served tool, ready to be called; its schema and template are compiled at the first call. */
 export class BoundTool {
   readonly #context: ToolContext;
-  #validate: Validator | undefined;
+  #rules: InputRules | undefined;
   #prepared: PreparedCall | undefined;
 
   constructor(
@@ -98,12 +98,13 @@ export class BoundTool {
   }
 
   #fit(args: Arguments): Arguments {
+    const { inputs } = this.served;
     try {
-      this.#validate ??= this.#context.schemas.compile(this.served.inputs);
+      this.#rules ??= { validate: this.#context.schemas.compile(inputs), sanitize: createSanitizer(inputs) };
     } catch (error) {
       throw toToolError(error);
     }
-    return fitArguments(args, findWrapper(this.served), this.#validate);
+    return fitArguments(args, findWrapper(this.served), this.#rules);
   }
 
   async #prepare(): Promise<PreparedCall> {

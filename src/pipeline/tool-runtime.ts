@@ -9,16 +9,15 @@ import {
 } from '../core/index.js';
 import type { Breaker } from '../limits/index.js';
 import { type ArgumentForm, chooseForm } from '../manual/index.js';
-import type { SchemaCompiler, Validator } from '../schema/index.js';
+import { createSanitizer, type Sanitizer, type SchemaCompiler, type Validator } from '../schema/index.js';
 import { type Coercion, coerceQuery, createCoercions } from './query.js';
 
 /** A tool as the pipeline needs it: its upstream bound, its form chosen, its schemas compiled when first used. */
 export class ToolRuntime {
   readonly form: ArgumentForm;
   readonly #compiler: SchemaCompiler;
-  readonly #sanitize: ((args: Arguments) => Arguments) | undefined;
   readonly #outputs: JsonSchema | undefined;
-  #inputValidator: Validator | undefined;
+  #inputs: { readonly sanitize: Sanitizer | undefined; readonly validate: Validator } | undefined;
   #outputValidator: Validator | undefined;
   #coercions: ReadonlyMap<string, Coercion> | undefined;
 
@@ -27,21 +26,25 @@ export class ToolRuntime {
     /** Undefined for a `direct` tool: it is called at its provider, not here. */
     readonly prepared: PreparedCall | undefined,
     compiler: SchemaCompiler,
-    sanitize: ((args: Arguments) => Arguments) | undefined,
     /** What the tool calls, and the breaker of all calls to it. */
     readonly upstream: string,
     readonly breaker: Breaker,
   ) {
     this.form = chooseForm(tool);
     this.#compiler = compiler;
-    this.#sanitize = sanitize;
     this.#outputs = tool.settings.validate_outputs && describesResult(tool) ? tool.outputs : undefined;
   }
 
   /** Compiles now what the first call would have to wait for. */
   prepareInputs(): void {
-    this.#inputValidator ??= this.#compiler.compile(this.tool.inputs);
+    this.#compileInputs();
     this.#coercions ??= createCoercions(this.tool.inputs);
+  }
+
+  #compileInputs(): { readonly sanitize: Sanitizer | undefined; readonly validate: Validator } {
+    const { inputs } = this.tool;
+    this.#inputs ??= { sanitize: createSanitizer(inputs), validate: this.#compiler.compile(inputs) };
+    return this.#inputs;
   }
 
   /** Whether answers are checked; where they are not, an upstream's bytes pass without being parsed. */
@@ -51,9 +54,9 @@ export class ToolRuntime {
 
   /** The sanitized arguments. Throws GatehouseError `invalid_input` with every pointer that does not fit. */
   validate(args: Arguments): Arguments {
-    const clean = this.#sanitize ? this.#sanitize(args) : args;
-    this.#inputValidator ??= this.#compiler.compile(this.tool.inputs);
-    const errors = this.#inputValidator(clean);
+    const { sanitize, validate } = this.#compileInputs();
+    const clean = sanitize ? sanitize(args) : args;
+    const errors = validate(clean);
     if (errors) throw invalidInput(errors);
     return clean;
   }

@@ -4,6 +4,7 @@ import { chooseDialect, createAjv, type Dialect, metaSchemas } from './dialect.j
 import { countValues, maxDepth } from './measure.js';
 import { compilePattern } from './pattern.js';
 import { describeErrors } from './problem.js';
+import { describeBadSanitizer } from './sanitizer.js';
 import { readStructure, resolvesWithin, type SchemaStructure } from './structure.js';
 
 /** Judges one value: undefined when it fits, else what does not, by JSON pointer. Never throws, never changes the value. */
@@ -46,7 +47,10 @@ class AjvCompiler implements SchemaCompiler {
     if (structure.problem !== undefined) return structure.problem;
     const dialect = chooseDialect(schema, structure.usesOldKeywords);
     if (!dialect) return '/$schema: is not draft-07, 2019-09 or 2020-12.';
-    const misfit = describeMisfit(this.#ajv(dialect, false), dialect, schema) ?? describeBadPattern(structure);
+    const misfit =
+      describeMisfit(this.#ajv(dialect, false), dialect, schema) ??
+      describeBadPattern(structure) ??
+      describeBadSanitizer(schema, structure);
     if (misfit !== undefined) return misfit;
     const checked = { dialect, identified: structure.identified };
     const problem = structure.identified

@@ -26,6 +26,9 @@ const onlySince2019 = [
   'unevaluatedProperties',
 ] as const;
 
+/** The keyword of a string's schema that names what is taken out of it before it is validated. */
+export const sanitizeKeyword = 'x-sanitize';
+
 /** Deepest nesting of a schema that is read. */
 const maxSchemaDepth = 200;
 
@@ -37,6 +40,8 @@ export interface SchemaStructure {
   readonly anchors: ReadonlySet<string>;
   /** Whether a `$id` gives references a base of their own. */
   readonly identified: boolean;
+  /** Each schema that names sanitizers, with its pointer. */
+  readonly sanitized: ReadonlyMap<JsonObject, string>;
   /** Whether it uses what draft-07 has and 2020-12 has not, and nothing newer. */
   readonly usesOldKeywords: boolean;
   /** What no validator can be made of, with its pointer. */
@@ -54,6 +59,7 @@ export function readStructure(root: JsonSchema): SchemaStructure {
   const patterns = new Map<string, string>();
   const references = new Map<string, string>();
   const anchors = new Set<string>();
+  const sanitized = new Map<JsonObject, string>();
   const used = new Set<string>();
   const seen = new Set<JsonObject>();
   let identified = false;
@@ -74,6 +80,7 @@ export function readStructure(root: JsonSchema): SchemaStructure {
     for (const keyword of ['$anchor', '$dynamicAnchor'] as const) {
       if (typeof schema[keyword] === 'string') anchors.add(schema[keyword]);
     }
+    if (schema[sanitizeKeyword] !== undefined) sanitized.set(schema, pointer);
     identified ||= schema.$id !== undefined;
     for (const name of Object.keys(schema))
       used.add(name === 'items' && Array.isArray(schema.items) ? 'items[]' : name);
@@ -82,7 +89,7 @@ export function readStructure(root: JsonSchema): SchemaStructure {
   const usesOldKeywords =
     (used.has('items[]') || onlyBefore2019.some((name) => used.has(name))) &&
     !onlySince2019.some((name) => used.has(name));
-  return { patterns, references, anchors, identified, usesOldKeywords, problem };
+  return { patterns, references, anchors, sanitized, identified, usesOldKeywords, problem };
 }
 
 function findProblem({ schema, pointer, depth }: Place): string | undefined {
@@ -116,17 +123,24 @@ function memberNames(value: unknown): readonly string[] {
 
 /** Whether a reference stays within its schema and leads to a schema there (JSON pointer or anchor). */
 export function resolvesWithin(root: JsonSchema, reference: string, anchors: ReadonlySet<string>): boolean {
-  if (reference === '#') return true;
-  if (!reference.startsWith('#')) return false;
-  if (!reference.startsWith('#/')) return anchors.has(reference.slice(1));
+  if (reference.startsWith('#') && reference !== '#' && !reference.startsWith('#/'))
+    return anchors.has(reference.slice(1));
+  const target = findWithin(root, reference);
+  return isJsonObject(target) || typeof target === 'boolean';
+}
+
+/** What a reference by JSON pointer leads to within its schema; undefined where that is nothing. */
+export function findWithin(root: JsonSchema, reference: string): unknown {
+  if (reference === '#') return root;
+  if (!reference.startsWith('#/')) return undefined;
   let target: unknown = root;
   for (const token of reference.slice(2).split('/')) {
     const name = decodeToken(token);
     if (name === undefined || typeof target !== 'object' || target === null || !Object.hasOwn(target, name))
-      return false;
+      return undefined;
     target = Reflect.get(target, name);
   }
-  return isJsonObject(target) || typeof target === 'boolean';
+  return target;
 }
 
 function decodeToken(token: string): string | undefined {

@@ -30,7 +30,7 @@ export function buildGeneration(loaded: LoadedConfig, parts: GenerationParts, no
         findings.push(...checkSchemas(tool, manual, parts.compiler));
         const prepared = prepareTool(tool, manual, loaded, parts.protocols, findings, notices);
         const upstream = prepared?.upstream ?? tool.manual;
-        return new ToolRuntime(tool, prepared, parts.compiler, undefined, upstream, parts.breakers.of(upstream));
+        return new ToolRuntime(tool, prepared, parts.compiler, upstream, parts.breakers.of(upstream));
       }) ?? [],
   );
   if (findings.length > 0) throw new LoadError(findings);

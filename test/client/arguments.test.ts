@@ -4,7 +4,7 @@ import { InvalidInputError } from '../../src/client/errors.js';
 import { parseManual } from '../../src/client/manual.js';
 import type { Arguments, JsonSchema } from '../../src/core/index.js';
 import { wrapInputs } from '../../src/manual/form.js';
-import { createSchemaCompiler } from '../../src/schema/index.js';
+import { createSanitizer, createSchemaCompiler } from '../../src/schema/index.js';
 import { makeManual } from '../support/manual-server.js';
 
 const schemas = createSchemaCompiler();
@@ -13,7 +13,10 @@ const post = { call_template_type: 'http', http_method: 'POST', url: 'https://ex
 function fit(inputs: JsonSchema, args: Arguments, template: object = post) {
   const [tool] = parseManual(JSON.stringify(makeManual([{ name: 'a', inputs, tool_call_template: template }]))).tools;
   if (!tool) throw new Error('no tool');
-  return fitArguments(args, findWrapper(tool), schemas.compile(tool.inputs));
+  return fitArguments(args, findWrapper(tool), {
+    validate: schemas.compile(tool.inputs),
+    sanitize: createSanitizer(tool.inputs),
+  });
 }
 
 const book: JsonSchema = {

@@ -19,7 +19,17 @@ export interface Parameter {
 
 const schemaMembers = [
   ...['type', 'format', 'items', 'default', 'enum', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
-  ...['minLength', 'maxLength', 'pattern', 'minItems', 'maxItems', 'uniqueItems', 'multipleOf', 'x-nullable'],
+  ...[
+    'minLength',
+    'maxLength',
+    'pattern',
+    'minItems',
+    'maxItems',
+    'uniqueItems',
+    'multipleOf',
+    'x-nullable',
+    'x-sanitize',
+  ],
 ];
 
 /** The parameters of an operation: the path's, with the operation's own in their place where name and place agree. */

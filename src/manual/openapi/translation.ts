@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject, type JsonSchema } from '../../core/index.js';
-import { compilePattern } from '../../schema/index.js';
+import { compilePattern, sanitizeKeyword } from '../../schema/index.js';
 import { normalizeSchema } from '../schema.js';
 import type { References } from './reference.js';
 import { findShared, type Sharing } from './sharing.js';
@@ -77,11 +77,16 @@ class Translator {
     const own = isRoot && this.direction === 'input' ? none : this.#hiddenIn(schema, hidden);
     const members: [string, Json][] = [];
     for (const [key, value] of Object.entries(schema)) {
-      const kept = key.startsWith('x-') || dropped.has(key) ? undefined : this.#keyword(key, value, own);
+      const kept = this.#isDropped(key) ? undefined : this.#keyword(key, value, own);
       // Alternatives often overlap in real answers, which `oneOf` would refuse.
       if (kept !== undefined) members.push([key === 'oneOf' && this.#relaxes(schema) ? 'anyOf' : key, kept]);
     }
     return this.#finish(Object.fromEntries(members), schema);
+  }
+
+  #isDropped(key: string): boolean {
+    if (key === sanitizeKeyword) return this.direction === 'output';
+    return key.startsWith('x-') || dropped.has(key);
   }
 
   #relaxes(schema: JsonObject): boolean {

@@ -64,6 +64,13 @@ describe('an OpenAPI schema', () => {
     expect(Object(outputs.properties).value).toEqual(expected);
   });
 
+  it('keeps the sanitizers of an input, also of a shared one', async () => {
+    const shared = { Name: { type: 'string', 'x-sanitize': ['trim'] } };
+    const name = { $ref: '#/components/schemas/Name' };
+    const { body } = await translateInput({ type: 'object', properties: { a: name, b: name } }, shared);
+    expect(JSON.stringify(body)).toContain('"x-sanitize":["trim"]');
+  });
+
   it('shows its example to those who call, and not with every answer', async () => {
     const schema = {
       type: 'object',
