@@ -72,9 +72,10 @@ describe('formats', () => {
 
   it.each(formats)('%s neither hangs nor throws on hostile texts', (format) => {
     const validate = createSchemaCompiler().compile({ type: 'string', format });
-    const start = performance.now();
+    // Processor time: others may be loading the machine.
+    const start = process.cpuUsage();
     for (const text of hostile) validate(text);
-    expect(performance.now() - start).toBeLessThan(3000);
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(3000);
   });
 
   it.each<[string, string, string]>([

@@ -95,11 +95,11 @@ describe('x-sanitize', () => {
   });
 
   it('takes linear time on a megabyte of markup', () => {
-    const startedAt = performance.now();
+    const start = process.cpuUsage();
     for (const piece of ['<', '<a', '<>', '>', ' \t']) {
       clean(object({ a: text(...names) }), { a: piece.repeat(1_000_000 / piece.length) });
     }
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(5_000);
   });
 
   it('ends on a value that is nested without end, which the validator refuses', () => {
