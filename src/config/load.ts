@@ -9,13 +9,16 @@ import {
   buildCatalog,
   type Catalog,
   type ConfiguredManual,
+  documentLimits,
+  fileIo,
   type LoadedManual,
   loadManual,
   type ManualEntry,
+  type ManualIo,
   parseDocument,
   type SourceDocument,
 } from '../manual/index.js';
-import { listMcpManual } from '../protocols/index.js';
+import { fetchDocument, listMcpManual } from '../protocols/index.js';
 import { SecureVariableLoader, type VariableSource } from '../variables/index.js';
 import { knownKeys } from './keys.js';
 import { describeIssues } from './problem.js';
@@ -157,7 +160,10 @@ async function loadManuals(parts: ManualParts): Promise<ConfiguredManual[]> {
   const loaded: ConfiguredManual[] = [];
   for (const [position, entry] of config.manuals.entries()) {
     try {
-      const manual = entry.source === 'mcp' ? await loadMcp(entry, position, parts) : await loadManual(entry, base_dir);
+      const manual =
+        entry.source === 'mcp'
+          ? await loadMcp(entry, position, parts)
+          : await loadManual(entry, base_dir, sourceIo(entry, base_dir));
       notices.push(...manual.notices);
       loaded.push({ ...manual, entry });
     } catch (error) {
@@ -167,6 +173,12 @@ async function loadManuals(parts: ManualParts): Promise<ConfiguredManual[]> {
   }
   if (findings.length > 0) throw new LoadError(findings);
   return loaded;
+}
+
+// A source that is a URL passes the guard like every upstream: the hosts and authorities that the entry names.
+function sourceIo({ allow_private_hosts, tls, timeout_ms }: ManualEntry, base_dir: string): ManualIo {
+  const limits = { base_dir, timeout_ms, max_bytes: documentLimits.max_length };
+  return { ...fileIo, readUrl: (url) => fetchDocument(url, { allow_private_hosts, tls, ...limits }) };
 }
 
 /** A manual whose tools are what an MCP server lists: it has no document, so its findings point into the configuration. */

@@ -1,14 +1,14 @@
 export { buildCatalog, Catalog, type CatalogManual, type ConfiguredManual } from './catalog.js';
 export { type ManualEntry, manualEntrySchema, type ToolSettingsConfig } from './config.js';
 export { type Change, type ChangeKind, diffManuals, type ManualDiff, type VersionStep } from './diff.js';
-export { parseDocument, type SourceDocument } from './document.js';
+export { documentLimits, parseDocument, type SourceDocument } from './document.js';
 export { type ArgumentForm, chooseForm, publishedTemplates, wrapInputs } from './form.js';
 export { type FixedText, fixText } from './lint/fix.js';
 export { type LintReport, lintManual, lintRules, lintText, type SuppressedFinding } from './lint/lint.js';
 export type { Fix, LintFinding, LintOptions, Suppression } from './lint/rule.js';
 export { toSarif } from './lint/sarif.js';
 export { readSuppressions } from './lint/suppression.js';
-export { type LoadedManual, loadManual, type ManualIo } from './load.js';
+export { fileIo, isUrl, type LoadedManual, loadManual, type ManualIo } from './load.js';
 export {
   type ImportedOpenApi,
   type ImportOptions,

@@ -1,3 +1,4 @@
+export { type DocumentFetch, fetchDocument } from './document-fetch.js';
 export { EgressPolicy } from './egress.js';
 export { createGuardedFetch, type GuardedFetch } from './egress-connection.js';
 export { listMcpManual, parseMcpSource } from './mcp-manual.js';
