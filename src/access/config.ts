@@ -4,12 +4,16 @@ const patterns = z.array(z.string().min(1)).default([]);
 
 /** One role: what it lets a caller discover and call, by tool pattern (`books.*`) or tag (`tag:read`). */
 export const roleSchema = z.strictObject({
-  discover: patterns,
-  call: patterns,
-  /** Beats every grant of any role. */
-  deny: patterns,
-  /** CEL; the role's grants hold only while it is true. An evaluation error counts as false. */
-  when: z.string().min(1).optional(),
+  discover: patterns.describe('What the role lists: tool patterns (`books.*`) and tags (`tag:read`).'),
+  call: patterns.describe('What it may call, written likewise; all of it must also be in `discover`.'),
+  deny: patterns.describe('What it never gets; beats every grant of any role.'),
+  when: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'CEL; the grants hold only while it is true. An evaluation error counts as false ([policy](authentication.md)).',
+    ),
 });
 export type RoleConfig = z.infer<typeof roleSchema>;
 

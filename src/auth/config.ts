@@ -8,38 +8,48 @@ export const sha256Hex = z
 export const instant = z.iso.datetime({ offset: true });
 
 const apiKey = z.strictObject({
-  sha256: sha256Hex,
-  not_before: instant.optional(),
-  expires_at: instant.optional(),
+  sha256: sha256Hex.describe('SHA-256 of the key in hexadecimal; the key itself is nowhere.'),
+  not_before: instant.optional().describe('ISO 8601 time from which the key is good.'),
+  expires_at: instant.optional().describe('ISO 8601 time at which it ends.'),
 });
 
 /** Which client certificate names the caller; with both members a certificate has to fit both. */
 const certificate = z
   .strictObject({
-    /** `DNS:…`, `URI:…` or `email:…`, whole. */
     san: z
       .string()
       .regex(/^(DNS|URI|email):\S+$/, 'an alternative name as DNS:…, URI:… or email:…')
-      .optional(),
-    /** The certificate's SHA-256 fingerprint, as openssl prints it. */
+      .optional()
+      .describe('An alternative name of the client certificate, whole: `DNS:…`, `URI:…` or `email:…`.'),
     sha256: z
       .string()
       .transform((text) => text.replaceAll(':', ''))
       .pipe(sha256Hex)
-      .optional(),
+      .optional()
+      .describe('Its SHA-256 fingerprint, as openssl prints it.'),
   })
   .refine((value) => value.san !== undefined || value.sha256 !== undefined, 'san, sha256 or both');
 
 /** A configured caller. */
 export const callerSchema = z.strictObject({
-  id: z.string().min(1).max(200),
-  roles: z.array(z.string()).default([]),
-  /** Narrows what the roles grant; absent: API keys are not narrowed. */
-  scopes: z.array(z.string()).optional(),
-  claims: z.record(z.string(), z.json()).default({}),
+  id: z
+    .string()
+    .min(1)
+    .max(200)
+    .describe('What policy and log call this caller; a JWT whose `sub` equals it has the caller’s roles.'),
+  roles: z.array(z.string()).default([]).describe('Roles of `policy.roles`.'),
+  scopes: z.array(z.string()).optional().describe('Narrows what the roles grant. Absent: API keys are not narrowed.'),
+  claims: z
+    .record(z.string(), z.json())
+    .default({})
+    .describe('What CEL conditions see as `caller.claims` when a key, not a token, was presented.'),
   api_keys: z.strictObject({ current: apiKey.optional(), next: apiKey.optional() }).optional(),
   oauth_client: z
-    .strictObject({ client_id: z.string().min(1), secret_sha256: sha256Hex, scopes: z.array(z.string()).min(1) })
+    .strictObject({
+      client_id: z.string().min(1).describe('What it names itself at `POST /oauth/token`.'),
+      secret_sha256: sha256Hex.describe('SHA-256 of its secret in hexadecimal.'),
+      scopes: z.array(z.string()).min(1).describe('The scopes that it may ask for, and gets when it asks for none.'),
+    })
     .optional(),
   certificate: certificate.optional(),
 });
@@ -47,25 +57,47 @@ export type CallerConfig = z.infer<typeof callerSchema>;
 
 /** How a token's claims become a principal. */
 const subjectMapping = {
-  /** The claim that names roles: its name, or a JSON pointer when it begins with `/` (`/realm_access/roles`). */
-  roles_claim: z.string().min(1).optional(),
-  /** What a value of that claim (a group, say) grants; a value that is a role's own name needs no entry. */
-  roles_map: z.record(z.string(), z.array(z.string()).min(1)).default({}),
-  /** Put before `sub` to make the principal's id, so that two issuers cannot name one caller. */
-  subject_prefix: z.string().max(100).default(''),
+  roles_claim: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'The claim that names roles: its name, or a JSON pointer when it begins with `/` (`/realm_access/roles`).',
+    ),
+  roles_map: z
+    .record(z.string(), z.array(z.string()).min(1))
+    .default({})
+    .describe('What a value of that claim (a group, say) grants; a value that is a role’s own name needs no entry.'),
+  subject_prefix: z
+    .string()
+    .max(100)
+    .default('')
+    .describe('Put before `sub` to make the caller’s id, so that two issuers cannot name one caller.'),
 };
 
 /** One JWT issuer: a key set by URL, or a shared secret by variable. */
 export const jwtIssuerSchema = z
   .strictObject({
-    issuer: z.string().min(1),
-    /** RFC 8707: what the token must be meant for; one of them suffices. */
-    audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
-    jwks_uri: z.url().optional(),
-    secret_variable: z.string().min(1).optional(),
-    algorithms: z.array(z.enum(signingAlgorithms)).min(1),
-    /** `at+jwt` takes RFC 9068 access tokens alone, so an identity token of the same provider is refused. */
-    token_type: z.enum(['any', 'at+jwt']).default('any'),
+    issuer: z.string().min(1).describe('The token’s `iss`, exactly.'),
+    audience: z
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .describe('What the token must be meant for (RFC 8707); one of a list suffices.'),
+    jwks_uri: z.url().optional().describe('Where the issuer’s key set is. Either this or `secret_variable`.'),
+    secret_variable: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Names the variable that holds the shared secret; goes with HS256 alone.'),
+    algorithms: z
+      .array(z.enum(signingAlgorithms))
+      .min(1)
+      .describe('Signature algorithms that are taken; there is no default.'),
+    token_type: z
+      .enum(['any', 'at+jwt'])
+      .default('any')
+      .describe(
+        '`at+jwt` takes RFC 9068 access tokens alone, so that an identity token of the same provider is refused.',
+      ),
     ...subjectMapping,
   })
   .refine((issuer) => (issuer.jwks_uri === undefined) !== (issuer.secret_variable === undefined), {
@@ -83,40 +115,65 @@ export type JwtIssuerConfig = z.infer<typeof jwtIssuerSchema>;
 
 /** How long key sets are kept and how often they are asked for. */
 const keySetSchema = z.strictObject({
-  /** Refreshed in the background when older. */
-  max_age_s: z.int().min(10).max(86_400).default(600),
-  /** Between two requests to one provider, whatever tokens arrive. */
-  min_refresh_s: z.int().min(1).max(3600).default(15),
-  /** How much longer a set stays good while the provider does not answer; then its tokens are refused. */
-  max_stale_s: z.int().min(0).max(604_800).default(3600),
-  timeout_ms: z.int().min(100).max(30_000).default(5000),
-  max_bytes: z.int().min(1024).max(4_194_304).default(262_144),
+  max_age_s: z
+    .int()
+    .min(10)
+    .max(86_400)
+    .default(600)
+    .describe('Seconds after which a key set is refreshed in the background.'),
+  min_refresh_s: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(15)
+    .describe('Seconds between two requests to one provider, whatever tokens arrive.'),
+  max_stale_s: z
+    .int()
+    .min(0)
+    .max(604_800)
+    .default(3600)
+    .describe('Seconds that a set stays good while the provider does not answer; then its tokens are refused.'),
+  timeout_ms: z.int().min(100).max(30_000).default(5000).describe('Milliseconds for one request to the provider.'),
+  max_bytes: z.int().min(1024).max(4_194_304).default(262_144).describe('Whole bytes of its answer.'),
 });
 export type KeySetConfig = z.infer<typeof keySetSchema>;
 
 /** The built-in token issuer's signing keys: in memory by default, in a file where replicas share them. */
 export const tokenIssuerSchema = z.strictObject({
-  algorithm: z.enum(['ES256', 'EdDSA']).default('ES256'),
-  key_file: z.string().min(1).optional(),
-  rotation_s: z.int().min(60).max(31_536_000).default(86_400),
+  algorithm: z.enum(['ES256', 'EdDSA']).default('ES256').describe('What the built-in issuer signs with.'),
+  key_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Where its keys are kept, so that replicas share them. Absent: in memory.'),
+  rotation_s: z.int().min(60).max(31_536_000).default(86_400).describe('Seconds between two signing keys.'),
 });
 export type TokenIssuerConfig = z.infer<typeof tokenIssuerSchema>;
 
 /** RFC 7662: where opaque tokens are asked about. */
 export const introspectionSchema = z.strictObject({
-  endpoint: z.url(),
-  client_id: z.string().min(1),
-  secret_variable: z.string().min(1),
-  /** When given, an answer has to carry it. */
-  issuer: z.string().min(1).optional(),
-  audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional(),
-  /** How long an answer is believed at most, in seconds; never beyond the token's `exp`. */
-  max_cache_s: z.int().min(0).max(3600).default(60),
-  max_concurrent: z.int().min(1).max(1000).default(32),
-  timeout_ms: z.int().min(100).max(30_000).default(5000),
-  max_bytes: z.int().min(1024).max(1_048_576).default(16_384),
-  /** Which member of the answer is the subject; `client_id` for providers that give client tokens no `sub`. */
-  subject_claim: z.string().min(1).default('sub'),
+  endpoint: z.url().describe('Where opaque tokens are asked about (RFC 7662).'),
+  client_id: z.string().min(1).describe('How this server names itself there.'),
+  secret_variable: z.string().min(1).describe('Names the variable that holds its secret there.'),
+  issuer: z.string().min(1).optional().describe('When given, an answer has to carry it.'),
+  audience: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .optional()
+    .describe('When given, an answer has to carry one of them.'),
+  max_cache_s: z
+    .int()
+    .min(0)
+    .max(3600)
+    .default(60)
+    .describe('Seconds that an answer is believed at most; never beyond the token’s `exp`.'),
+  max_concurrent: z.int().min(1).max(1000).default(32).describe('Requests under way at once.'),
+  timeout_ms: z.int().min(100).max(30_000).default(5000).describe('Milliseconds for one request.'),
+  max_bytes: z.int().min(1024).max(1_048_576).default(16_384).describe('Whole bytes of an answer.'),
+  subject_claim: z
+    .string()
+    .min(1)
+    .default('sub')
+    .describe('Which member of the answer is the subject; `client_id` for providers that give client tokens no `sub`.'),
   ...subjectMapping,
 });
 export type IntrospectionConfig = z.infer<typeof introspectionSchema>;
@@ -124,17 +181,23 @@ export type IntrospectionConfig = z.infer<typeof introspectionSchema>;
 export const authSchema = z.strictObject({
   jwt: z.array(jwtIssuerSchema).default([]),
   key_sets: keySetSchema.prefault({}),
-  /** How far a token's clock may be off, in seconds. */
-  clock_tolerance_s: z.int().min(0).max(300).default(5),
+  clock_tolerance_s: z.int().min(0).max(300).default(5).describe('Seconds that a token’s clock may be off.'),
   issuer: tokenIssuerSchema.prefault({}),
-  /** Lifetime of the tokens that this server issues, in seconds. */
-  token_lifetime_s: z.int().min(30).max(86_400).default(900),
+  token_lifetime_s: z.int().min(30).max(86_400).default(900).describe('Seconds that a token of this server is good.'),
   introspection: introspectionSchema.optional(),
-  /** The file that `gatehouse keys` edits: API keys by caller, and what is revoked. */
-  keys_file: z.string().min(1).optional(),
-  /** Identity providers on private or loopback addresses have to be named here. */
-  allow_private_hosts: z.array(z.string().min(1)).default([]),
-  /** Trust in identity providers with a private certificate authority. */
-  tls: z.strictObject({ ca_file: z.string().min(1).optional() }).default({}),
+  keys_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The file that `gatehouse keys` edits: API keys by caller, and what is revoked.'),
+  allow_private_hosts: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Identity providers on private or loopback addresses, by host.'),
+  tls: z
+    .strictObject({
+      ca_file: z.string().min(1).optional().describe('PEM file with the authorities of identity providers.'),
+    })
+    .default({}),
 });
 export type AuthConfig = z.infer<typeof authSchema>;

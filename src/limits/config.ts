@@ -1,27 +1,34 @@
 import { z } from 'zod';
 
 const rate = z.strictObject({
-  per_minute: z.int().positive().optional(),
-  per_hour: z.int().positive().optional(),
+  per_minute: z.int().positive().optional().describe('Requests within any 60 seconds.'),
+  per_hour: z.int().positive().optional().describe('Requests within any hour.'),
 });
 export type RateConfig = z.infer<typeof rate>;
 
 const concurrencySchema = z.strictObject({
-  /** Calls in flight at once: of one caller, to one tool, to one upstream host. */
-  per_caller: z.int().positive().default(64),
-  per_tool: z.int().positive().default(256),
-  per_upstream: z.int().positive().default(512),
+  per_caller: z.int().positive().default(64).describe('Calls in flight of one caller.'),
+  per_tool: z.int().positive().default(256).describe('Calls in flight to one tool.'),
+  per_upstream: z.int().positive().default(512).describe('Calls in flight to one upstream host.'),
 });
 export type ConcurrencyConfig = z.infer<typeof concurrencySchema>;
 
 const breakerSchema = z.strictObject({
-  /** Opens when this share of the calls of `window_ms`, at least `minimum_calls`, failed. */
-  failure_ratio: z.number().gt(0).max(1).default(0.5),
-  minimum_calls: z.int().positive().default(10),
-  window_ms: z.int().min(100).max(3_600_000).default(10_000),
-  cool_down_ms: z.int().min(10).max(600_000).default(5000),
-  /** Good calls in a row, one at a time, that close it again. */
-  probes: z.int().positive().max(100).default(2),
+  failure_ratio: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.5)
+    .describe('The breaker of an upstream opens when this share of its calls failed.'),
+  minimum_calls: z.int().positive().default(10).describe('It needs so many calls to judge.'),
+  window_ms: z.int().min(100).max(3_600_000).default(10_000).describe('It looks at the calls of so many milliseconds.'),
+  cool_down_ms: z
+    .int()
+    .min(10)
+    .max(600_000)
+    .default(5000)
+    .describe('Open, it lets nothing through for so many milliseconds.'),
+  probes: z.int().positive().max(100).default(2).describe('Good calls in a row, one at a time, that close it again.'),
 });
 export type BreakerConfig = z.infer<typeof breakerSchema>;
 
@@ -40,13 +47,28 @@ export type LimitsConfig = z.infer<typeof limitsSchema>;
 
 /** `state`: where what replicas share is held. */
 export const stateSchema = z.strictObject({
-  /** Names the variable that holds the URL of Redis; absent: everything is held in this process's memory. */
-  redis_url_variable: z.string().min(1).optional(),
-  /** How long one command may take before Redis counts as away. */
-  timeout_ms: z.int().min(10).max(10_000).default(250),
-  /** While Redis is away: `local` goes on with limits of this process at the same rates, `refuse` refuses (503). */
-  on_failure: z.enum(['local', 'refuse']).default('local'),
-  /** Keys that a limiter in memory holds at most; beyond them new keys are refused, never old ones forgotten. */
-  max_keys: z.int().min(100).max(10_000_000).default(100_000),
+  redis_url_variable: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Names the variable that holds the URL of Redis. Absent: everything is held in this process’s memory.'),
+  timeout_ms: z
+    .int()
+    .min(10)
+    .max(10_000)
+    .default(250)
+    .describe('Milliseconds that one command may take before Redis counts as away.'),
+  on_failure: z
+    .enum(['local', 'refuse'])
+    .default('local')
+    .describe(
+      'While Redis is away: `local` goes on with limits of this process at the same rates, `refuse` refuses (503).',
+    ),
+  max_keys: z
+    .int()
+    .min(100)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('Keys that a limiter in memory holds; beyond them new keys are refused, never old ones forgotten.'),
 });
 export type StateConfig = z.infer<typeof stateSchema>;

@@ -2,8 +2,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { z } from 'zod';
-import { configSchema } from '../../src/config/index.js';
 import { errorKinds } from '../../src/core/index.js';
 import { runCommand } from '../support/io.js';
 
@@ -32,11 +30,6 @@ describe('the documentation', () => {
   it('errors.md has a section for every code', () => {
     const sections = [...read('docs/errors.md').matchAll(/^## (\w+)$/gm)].map((match) => match[1]);
     expect(sections.sort()).toEqual(Object.keys(errorKinds).sort());
-  });
-
-  it('configuration.md names every key of the schema', () => {
-    const page = read('docs/configuration.md');
-    expect(listKeys(configSchema, '').filter((key) => !page.includes(`\`${key}\``))).toEqual([]);
   });
 
   it('dependencies.md has a line for every dependency', () => {
@@ -94,29 +87,3 @@ describe('the deployment files', () => {
     expect(stages.at(-1)).not.toMatch(/npm (ci|install)/);
   });
 });
-
-function listKeys(schema: z.ZodType, path: string): readonly string[] {
-  const bare = unwrap(schema);
-  if (bare instanceof z.ZodObject) {
-    return Object.entries<z.ZodType>(bare.shape).flatMap(([key, member]) =>
-      listKeys(member, path ? `${path}.${key}` : key),
-    );
-  }
-  if (bare instanceof z.ZodArray && unwrap(bare.element) instanceof z.ZodObject)
-    return listItems(bare.element, `${path}[]`);
-  if (bare instanceof z.ZodRecord && unwrap(bare.valueType) instanceof z.ZodObject) {
-    return listItems(bare.valueType, `${path}.*`);
-  }
-  return [path];
-}
-
-function listItems(schema: unknown, path: string): readonly string[] {
-  return schema instanceof z.ZodType ? listKeys(schema, path) : [];
-}
-
-function unwrap(schema: unknown): unknown {
-  const isWrapper =
-    schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
-  if (isWrapper) return unwrap(schema.unwrap());
-  return schema instanceof z.ZodPipe ? unwrap(schema.in) : schema;
-}
