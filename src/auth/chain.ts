@@ -27,8 +27,8 @@ export interface AuthenticatorOptions {
   /** Verified credentials remembered at most; 50,000 when absent. */
   readonly cache_size?: number;
   /**
-   * Whether an address has spent its budget of failures. Costly kinds are then not verified for it; a remembered
-   * credential, an API key and a certificate still pass, since they cost a lookup.
+   * Whether an address has spent its budget of failures. Nobody else is then asked about a credential from it; what this
+   * process can tell by itself (a remembered credential, a key, a signature, a certificate) still passes.
    */
   readonly is_throttled?: (address: string) => boolean | Promise<boolean>;
   /** Epoch milliseconds. */

@@ -78,7 +78,7 @@ export type CredentialVerdict =
 /** One kind of credential. A newcomer is one file that implements this and one entry in the chain. */
 export interface CredentialVerifier {
   readonly kind: string;
-  /** Verifying takes a signature or asks somebody: not done for an address whose failure budget is spent. */
+  /** Verifying asks somebody else each time: not done for an address whose failure budget is spent. */
   readonly costly?: boolean;
   /** Never throws for a bad credential. A failure to find out (issuer away) is `rejected` with `issuer_unavailable`. */
   verify(presented: PresentedCredential): CredentialVerdict | Promise<CredentialVerdict>;

@@ -40,7 +40,6 @@ const latestSecond = 8.64e12;
  */
 export class JwtVerifier implements CredentialVerifier {
   readonly kind = 'jwt';
-  readonly costly = true;
   readonly #issuers: readonly TrustedIssuer[];
   readonly #verify: JwtVerify;
   readonly #tolerance_ms: number;

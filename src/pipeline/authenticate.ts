@@ -11,9 +11,8 @@ type Done = (error?: Error) => void;
 /**
  * Who is calling. A credential that was verified before is answered for without a promise. A bad one is counted
  * against its address and the caller that it claimed; over either budget the answer is 429. Ahead of that, the chain
- * asks for no signature and no identity provider for an address whose budget is spent, while what costs a lookup (an API
- * key, a certificate, a token that was verified before) still passes: a neighbour behind the same gateway is not
- * locked out.
+ * asks no identity provider about what an address sends whose budget is spent. A good key, signature or certificate from
+ * it still passes: a neighbour behind the same gateway is not locked out.
  */
 export function createAuthenticate(gate: Gate) {
   return function authenticate(request: FastifyRequest, _reply: FastifyReply, done: Done): void {

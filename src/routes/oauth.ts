@@ -2,11 +2,13 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeAuthorizationServer, describeResource } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
-import { FastifyRateLimitStore } from '../limits/index.js';
-import { countFailure, type Gate } from '../pipeline/index.js';
+import { FastifyRateLimitStore, toRetryAfter } from '../limits/index.js';
+import { countFailure, type Exchange, type Gate } from '../pipeline/index.js';
 
-/** How often one address may ask routes where no caller is known yet. */
+/** How often one address may ask routes that know no caller. */
 const perAddress = { max: 600, timeWindow: 60_000 } as const;
+/** How many tokens one client may ask for. */
+const perClient = { limit: 600, window_ms: 60_000 } as const;
 
 /** `POST /oauth/token` (RFC 6749 section 4.4) and the metadata by which a client finds its way alone. */
 export async function registerOauthRoutes(app: FastifyInstance, gate: Gate): Promise<void> {
@@ -18,7 +20,9 @@ export async function registerOauthRoutes(app: FastifyInstance, gate: Gate): Pro
       store: FastifyRateLimitStore,
       enableDraftSpec: true,
     });
-    open.post('/oauth/token', { bodyLimit: 16_384 }, (request, reply) => issueToken(gate, request, reply));
+    // By client and by failures instead: what one address sends must not keep a good client behind it from its token.
+    const unlimited = { bodyLimit: 16_384, config: { rateLimit: false } };
+    open.post('/oauth/token', unlimited, (request, reply) => issueToken(gate, request, reply));
     open.get('/.well-known/oauth-protected-resource', (request, reply) =>
       publish(reply, describeResource(request.exchange.generation.metadata)),
     );
@@ -50,6 +54,7 @@ async function issueToken(gate: Gate, request: FastifyRequest, reply: FastifyRep
     authorization: request.headers.authorization,
   });
   if (answer.outcome.kind === 'issued') {
+    await countToken(gate, exchange, answer.outcome.caller);
     exchange.issued = answer.outcome;
   } else if (answer.outcome.kind === 'refused') {
     const { reason, claimed } = answer.outcome;
@@ -64,4 +69,18 @@ async function issueToken(gate: Gate, request: FastifyRequest, reply: FastifyRep
     .headers(answer.headers)
     .header('content-type', 'application/json')
     .send(JSON.stringify(answer.body));
+}
+
+// Throws GatehouseError `rate_limited`. Only a client whose secret was right gets here, so nobody else spends its tokens.
+async function countToken(gate: Gate, exchange: Exchange, caller: string): Promise<void> {
+  exchange.claimed = caller;
+  const limit = { key: `token ${caller}`, subject: caller, name: 'tokens_per_minute', ...perClient };
+  const decision = await gate.limiter.take([limit]);
+  if (decision.allowed) return;
+  exchange.limit = limit.name;
+  throw new GatehouseError('rate_limited', {
+    detail: `At most ${limit.limit} tokens in a minute: a token is good for more than one call.`,
+    reason: limit.name,
+    retry_after: toRetryAfter(decision),
+  });
 }

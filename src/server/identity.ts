@@ -15,7 +15,7 @@ import {
 import type { LoadedConfig } from '../config/index.js';
 import { describeFinding } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
-import { createLimitPlan, type State } from '../limits/index.js';
+import { createLimitPlan, type LimitDecision, type State } from '../limits/index.js';
 import { createProviderFetch, type ProviderFetch } from './provider-fetch.js';
 
 /** What one configuration says of callers, ready to be asked. */
@@ -104,8 +104,13 @@ export class Identity {
   #isSpent(limits: Parameters<State['addressLimiter']['peek']>[0]): boolean | Promise<boolean> {
     if (limits.length === 0) return false;
     const decision = this.#shared.addressLimiter.peek(limits);
-    return decision instanceof Promise ? decision.then((late) => !late.allowed) : !decision.allowed;
+    return decision instanceof Promise ? decision.then(isSpent) : isSpent(decision);
   }
+}
+
+// A store that is full says nothing of an address that it does not hold: a flood of others must not lock it out.
+function isSpent(decision: LimitDecision): boolean {
+  return !decision.allowed && decision.store_full !== true;
 }
 
 async function close(built: Built | undefined): Promise<void> {

@@ -174,17 +174,27 @@ describe('identity', () => {
     expect(() => start(auth())).toThrow(LoadError);
   });
 
-  it('does no costly verification for an address whose failure budget is spent, and lets good keys through', async () => {
+  it('asks no provider for an address whose failure budget is spent, and lets good keys and tokens through', async () => {
     const keys_file = scratch('keys.yaml');
     const { secret } = createKey(keys_file, 'alice');
+    const introspection = { endpoint: 'https://idp.example/introspect', client_id: 'a', secret_variable: 'UTCP_B' };
     let spent = false;
-    const identity = start({ keys_file }, { is_throttled: async (address) => spent && address === '192.0.2.1' });
+    let asked = 0;
+    const state = new IdentityState(async () => {
+      asked++;
+      return { active: true, sub: 'alice' };
+    });
+    const is_throttled = async (address: string) => spent && address === '192.0.2.1';
+    const identity = start({ keys_file, introspection }, { is_throttled, state });
     const [one, two] = [await tokenOf(identity), await tokenOf(identity)];
-    expect(await outcome(identity, one.token)).toBe('fresh');
+    expect([await outcome(identity, one.token), await outcome(identity, 'opaque')]).toEqual(['fresh', 'fresh']);
     spent = true;
-    expect(await outcome(identity, one.token)).toBe('remembered');
-    expect(await outcome(identity, secret)).toBe('fresh');
-    expect(await outcome(identity, two.token)).toBe('too_many_failures');
+    expect([await outcome(identity, one.token), await outcome(identity, 'opaque')]).toEqual([
+      'remembered',
+      'remembered',
+    ]);
+    expect([await outcome(identity, secret), await outcome(identity, two.token)]).toEqual(['fresh', 'fresh']);
     expect(await outcome(identity, 'guess')).toBe('too_many_failures');
+    expect(asked).toBe(1);
   });
 });

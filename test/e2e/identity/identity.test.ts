@@ -163,16 +163,20 @@ describe('a running server', () => {
     expect(server.sink.of('key.rotated').length).toBeGreaterThanOrEqual(3);
   });
 
-  it('slows down an address that guesses, and no neighbour with a good key or a known token', async () => {
+  it('slows down an address that guesses, and no neighbour with a good key, a known token or a new one', async () => {
     const address = '203.0.113.7';
     const known = localToken('alice');
     expect((await call(bearer(known), address)).status).toBe(200);
     const statuses: number[] = [];
     for (let index = 0; index < 8; index++) statuses.push((await call(bearer(`guess-${index}`), address)).status);
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
-    const over = await call(bearer(localToken('agent')), address);
+    const over = await call(bearer(localToken('agent', 'x'.repeat(40))), address);
     expect([over.status, over.json.code]).toEqual([429, 'rate_limited']);
     expect(Number(over.response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await call(bearer(localToken('agent')), address)).status).toBe(200);
+    expect((await call(bearer(await provider.issue('tools:read tools:execute')), address)).status).toBe(200);
+    const form = { client_id: 'batch-client', client_secret: 'batch-secret' };
+    expect((await askToken(form, address)).status).toBe(200);
     expect((await call(bearer('alice-key'), address)).status).toBe(200);
     expect((await call({ 'x-api-key': 'alice-key' }, address)).status).toBe(200);
     expect((await call(bearer(known), address)).status).toBe(200);
