@@ -7,13 +7,14 @@ const root = join(import.meta.dirname, '../src');
 /** Who may import whom (docs/architecture.md); a folder may always import itself. */
 const allowed: Record<string, readonly string[]> = {
   core: [],
+  files: [],
   example: [],
   schema: ['core'],
   signing: ['core'],
   manual: ['core', 'schema'],
-  auth: ['core'],
+  auth: ['core', 'files'],
   access: ['core'],
-  limits: ['core'],
+  limits: ['core', 'files'],
   variables: ['core'],
   events: ['core'],
   protocols: ['core', 'schema', 'variables'],

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { LoadError } from '../core/index.js';
-import { createFile, replaceFile } from './atomic-file.js';
+import { createFile, replaceFile } from '../files/atomic-file.js';
 import type { KeyAnswer, KeySource } from './key-source.js';
 import {
   exportSigningKey,

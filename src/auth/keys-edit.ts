@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { type Document, isCollection, isMap, isSeq, parseDocument } from 'yaml';
 import { LoadError } from '../core/index.js';
-import { createFile, replaceFile } from './atomic-file.js';
+import { createFile, replaceFile } from '../files/atomic-file.js';
 import { digestSecret } from './digest.js';
 import { type FiledKey, type KeysFile, parseKeysFile } from './keys-file.js';
 import { createSecret } from './secret.js';

@@ -3,6 +3,7 @@ import { LoadError } from '../core/index.js';
 import { approveCommand } from './approve.js';
 import { auditCommand } from './audit.js';
 import { callCommand } from './call.js';
+import { callersCommand } from './callers.js';
 import { checkCommand } from './check.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
 import { explainCommand } from './explain.js';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   explainCommand,
   approveCommand,
   keysCommand,
+  callersCommand,
   tokenCommand,
   signCommand,
   auditCommand,

@@ -226,7 +226,7 @@ function findUnknownRoles(config: GatehouseConfig): Finding[] {
 }
 
 function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfig {
-  const { variables, server, security_log, mcp, auth, signing } = config;
+  const { variables, server, security_log, mcp, auth, signing, state } = config;
   const absolute = (path: string) => resolve(base_dir, path);
   return {
     ...config,
@@ -256,6 +256,7 @@ function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfi
     },
     mcp: { ...mcp, ...(mcp.lock_file !== undefined && { lock_file: absolute(mcp.lock_file) }) },
     signing: { ...(signing.key_file !== undefined && { key_file: absolute(signing.key_file) }) },
+    state: { ...state, blocks_dir: absolute(state.blocks_dir ?? 'blocks') },
     security_log: {
       ...security_log,
       ...(security_log.file !== undefined && { file: absolute(security_log.file) }),

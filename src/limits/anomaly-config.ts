@@ -8,6 +8,7 @@ export const anomalyKinds = [
   'unknown_tool_sweep',
   'payload_size',
   'address_spread',
+  'honeypot',
 ] as const;
 export type AnomalyKind = (typeof anomalyKinds)[number];
 

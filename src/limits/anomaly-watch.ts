@@ -1,17 +1,16 @@
 import { type AnomalyFinding, createAnomalyDetector, type Observation } from './anomaly.js';
-import type { AnomaliesConfig, AnomalyKind } from './anomaly-config.js';
+import type { AnomaliesConfig } from './anomaly-config.js';
 import type { BlockList } from './blocks.js';
 import { Webhook } from './webhook.js';
 
 export interface AnomalyWatchOptions {
   readonly config: AnomaliesConfig;
+  /** Who is to be blocked is put here; what listens to the list tells of it. */
   readonly blocks: BlockList;
   /** The value of `webhook.secret_variable`; without it no webhook is called. */
   readonly webhook_secret: string | undefined;
   /** Takes each finding, for the event `anomaly.detected`. */
   readonly onFinding: (finding: AnomalyFinding) => void;
-  /** Told when a finding has a caller blocked, for the event `caller.blocked`. `until_ms` is epoch milliseconds. */
-  readonly onBlock: (caller: string, until_ms: number, kind: AnomalyKind) => void;
   /** Takes a line of plain text when a message to the webhook is given up. */
   readonly report: (problem: string) => void;
 }
@@ -41,7 +40,7 @@ export function createAnomalyWatch(options: AnomalyWatchOptions): AnomalyWatch {
 }
 
 function act(
-  { config, blocks, onFinding, onBlock }: AnomalyWatchOptions,
+  { config, blocks, onFinding }: AnomalyWatchOptions,
   webhook: Webhook | undefined,
   finding: AnomalyFinding,
   at_ms: number,
@@ -52,9 +51,7 @@ function act(
   if (actions.includes('webhook')) webhook?.send(toMessage(finding, at_ms));
   // Only a verified caller is blocked: an address may be shared with others.
   if (!actions.includes('block') || finding.caller === undefined || blocks.isBlocked(finding.caller, at_ms)) return;
-  const until_ms = at_ms + config.block_ms;
-  void blocks.block(finding.caller, until_ms, finding.kind);
-  onBlock(finding.caller, until_ms, finding.kind);
+  void blocks.block(finding.caller, at_ms + config.block_ms, finding.kind);
 }
 
 function toMessage(finding: AnomalyFinding, at_ms: number) {

@@ -25,6 +25,8 @@ export interface Observation {
   readonly unknown_tool: string | undefined;
   /** Refused for what it is (401, 403, 404, 400), not for how often or when it came (429, 503). */
   readonly refused: boolean;
+  /** The tool is one that nobody has business with. */
+  readonly honeypot?: boolean;
   /** Bytes of the bodies; 0 when there is none or it isn't known. */
   readonly request_bytes: number;
   readonly response_bytes: number;
@@ -61,6 +63,7 @@ const severities: Readonly<Record<AnomalyKind, AnomalySeverity>> = {
   refusal_burst: 'warning',
   unknown_tool_sweep: 'error',
   address_spread: 'error',
+  honeypot: 'critical',
 };
 
 /** A detector of this process alone: replicas learn apart, and a restart learns anew. */
@@ -124,6 +127,7 @@ class Detector implements AnomalyDetector {
       this.#find(profile, observation, 'unknown_tool_sweep', profile.noteUnknownTool(unknown_tool, at_ms, names));
     }
     if (observation.refused) this.#noteRefusal(profile, observation);
+    if (observation.honeypot) this.#find(profile, observation, 'honeypot', { asked_for: unknown_tool ?? tool ?? '' });
   }
 
   #observeSizes(observation: Observation, key: string): void {

@@ -70,5 +70,10 @@ export const stateSchema = z.strictObject({
     .max(10_000_000)
     .default(100_000)
     .describe('Keys that a limiter in memory holds; beyond them new keys are refused, never old ones forgotten.'),
+  blocks_dir: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Without Redis: the folder that holds blocked callers, `blocks` beside the configuration unless set.'),
 });
 export type StateConfig = z.infer<typeof stateSchema>;

@@ -6,6 +6,7 @@ export * from './blocks.js';
 export * from './breaker.js';
 export * from './concurrency.js';
 export * from './config.js';
+export * from './file-blocks.js';
 export * from './headers.js';
 export * from './limiter.js';
 export * from './memory.js';

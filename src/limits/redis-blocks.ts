@@ -5,7 +5,7 @@ export interface RedisBlockListOptions {
   readonly link: RedisLink;
   /** Names the list: `callers`, `revocations`. */
   readonly name: string;
-  /** How soon a change is seen whose message was missed; default 2,000. */
+  /** How soon a change is seen whose message was missed; default 750. */
   readonly poll_interval_ms?: number;
 }
 
@@ -39,7 +39,7 @@ class RedisBlockList extends MemoryBlockList {
     super();
     this.#link = options.link;
     this.#key = `gatehouse:{${options.name}}`;
-    this.#poll_interval_ms = options.poll_interval_ms ?? 2000;
+    this.#poll_interval_ms = options.poll_interval_ms ?? 750;
     this.#link.onRestored(() => void this.#load());
   }
 

@@ -1,5 +1,6 @@
 import { type BlockList, createMemoryBlockList } from './blocks.js';
 import type { StateConfig } from './config.js';
+import { openFileBlockList } from './file-blocks.js';
 import type { Limiter } from './limiter.js';
 import { createMemoryLimiter } from './memory.js';
 import { createRedisLimiter } from './redis.js';
@@ -12,6 +13,10 @@ export interface StateOptions {
   readonly redis_url: string | undefined;
   /** Told when Redis goes away, with a reason code, and when it is back. */
   readonly onChange?: (status: StoreStatus, reason: RedisReason) => void;
+  /** Without Redis, the folder that holds blocked callers; absent: they are gone with the process. */
+  readonly blocks_dir?: string;
+  /** Takes a line of plain text when that folder can't be read or written. */
+  readonly report?: (problem: string) => void;
 }
 
 /** What outlives requests, and what replicas share when there is a Redis. */
@@ -39,7 +44,8 @@ export async function openState(options: StateOptions): Promise<State> {
   const { max_keys } = config;
   const locals = { callers: createMemoryLimiter({ max_keys }), addresses: createMemoryLimiter({ max_keys }) };
   if (redis_url === undefined) {
-    return new OpenState(locals.callers, locals.addresses, createMemoryBlockList(), createMemoryBlockList(), undefined);
+    const blocks = openLocalBlocks(options);
+    return new OpenState(locals.callers, locals.addresses, blocks, createMemoryBlockList(), undefined);
   }
   const { timeout_ms, on_failure } = config;
   const link = new RedisLink({ url: redis_url, timeout_ms, ...(options.onChange && { onChange: options.onChange }) });
@@ -51,6 +57,11 @@ export async function openState(options: StateOptions): Promise<State> {
     await openRedisBlockList({ link, name: 'revocations' }),
     link,
   );
+}
+
+function openLocalBlocks({ blocks_dir, report }: StateOptions): BlockList {
+  if (blocks_dir === undefined) return createMemoryBlockList();
+  return openFileBlockList({ folder: blocks_dir, ...(report && { report }) });
 }
 
 class OpenState implements State {

@@ -14,6 +14,7 @@ export async function dispatchCall(gate: Gate, exchange: Exchange): Promise<Call
   try {
     const result = await prepared.call(args, scope);
     runtime.breaker.settle(ticket, true);
+    exchange.response_bytes = result.body.length;
     if (runtime.checks_outputs) runtime.validateOutput(result.body);
     return result;
   } catch (error) {

@@ -23,6 +23,9 @@ export class Exchange {
   args: Arguments | undefined;
   scope: CallScope | undefined;
   error: GatehouseError | undefined;
+  /** Bytes of the arguments as they came and of the answer; 0 where there are none, or they are not known. */
+  request_bytes = 0;
+  response_bytes = 0;
   /** Name of the limit that refused. */
   limit: string | undefined;
   /** A fresh verification, which leaves an `auth.success`. */

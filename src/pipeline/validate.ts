@@ -44,7 +44,9 @@ export function requireRuntime(exchange: Exchange): ToolRuntime {
 function readArguments(source: ArgumentSource, request: FastifyRequest, runtime: ToolRuntime): Arguments {
   const mark = request.url.indexOf('?');
   const query = mark < 0 ? '' : request.url.slice(mark + 1);
+  const { exchange } = request;
   const { form } = runtime;
+  exchange.request_bytes = query.length + (Buffer.isBuffer(request.body) ? request.body.length : 0);
   if (source === 'query') {
     if (form.kind === 'query') return runtime.parseQuery(query);
     throw new GatehouseError('method_not_allowed', { allow: ['POST'] });

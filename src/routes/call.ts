@@ -73,7 +73,9 @@ async function stream(
   exchange.deferred = true;
   reply.hijack();
   try {
-    const { error } = await dispatchStream(gate, exchange, (items, scope) => write(reply.raw, items, scope, answer));
+    const outcome = await dispatchStream(gate, exchange, (items, scope) => write(reply.raw, items, scope, answer));
+    const { error } = outcome;
+    exchange.response_bytes = outcome.bytes;
     if (error) exchange.error ??= error;
   } catch (error) {
     sendLate(request, reply, toGatehouseError(error));

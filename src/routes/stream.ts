@@ -17,6 +17,8 @@ export interface StreamAnswer {
 /** How a stream ended; for the call's one event. */
 export interface StreamOutcome {
   readonly items: number;
+  /** Of the items alone. */
+  readonly bytes: number;
   /** What ended it before its end; undefined when all of it was written. */
   readonly error: GatehouseError | undefined;
 }
@@ -68,6 +70,7 @@ class OutwardStream {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #stall_ms: number;
   #items = 0;
+  #bytes = 0;
   #wake: (() => void) | undefined;
 
   constructor(response: ServerResponse, scope: CallScope, answer: StreamAnswer, format: StreamFormat) {
@@ -100,16 +103,17 @@ class OutwardStream {
         this.#sendHead();
         await this.#write(bytes);
         this.#items += 1;
+        this.#bytes += bytes.length;
         flush?.refresh();
       }
       this.#sendHead();
       this.#end('');
-      return { items: this.#items, error: undefined };
+      return { items: this.#items, bytes: this.#bytes, error: undefined };
     } catch (cause) {
       const error = cause instanceof GatehouseError ? cause : new GatehouseError('internal', { cause });
       if (!this.#response.headersSent && !this.#response.destroyed) throw error;
       this.#fail(error);
-      return { items: this.#items, error };
+      return { items: this.#items, bytes: this.#bytes, error };
     }
   }
 

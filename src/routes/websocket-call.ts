@@ -90,6 +90,7 @@ export class WebsocketCalls {
     const refusal = authorizeTool(exchange, manual, tool) ?? (await countExchange(gate, exchange, 'call'));
     if (refusal) throw refusal;
     if (message.args instanceof GatehouseError) throw message.args;
+    exchange.request_bytes = message.bytes;
     exchange.args = requireRuntime(exchange).validate(message.args);
     decideByArguments(exchange, exchange.args);
     const { body } = await dispatchCall(gate, exchange);

@@ -5,6 +5,7 @@ export interface CallMessage {
   /** What the answer carries back; undefined when the message named none. */
   readonly id: string | number | undefined;
   readonly args: JsonObject | GatehouseError;
+  readonly bytes: number;
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -12,6 +13,10 @@ const maxIdLength = 200;
 
 /** Reads `{"id"?, "arguments"?}`. Never throws: the error is told under the message's own id, where it has one. */
 export function readCallMessage(data: Buffer, isBinary: boolean): CallMessage {
+  return { ...readMembers(data, isBinary), bytes: data.length };
+}
+
+function readMembers(data: Buffer, isBinary: boolean): Omit<CallMessage, 'bytes'> {
   if (isBinary) return { id: undefined, args: malformed('A message is text, not binary.') };
   const message = parse(data);
   if (!isJsonObject(message)) return { id: undefined, args: malformed('A message is a JSON object.') };

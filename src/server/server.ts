@@ -23,6 +23,7 @@ import { registerOauthRoutes } from '../routes/oauth.js';
 import { installWebsockets, registerWebsocketRoute } from '../routes/websocket.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { createAdmin, type Readiness } from './admin.js';
+import { Anomalies } from './anomalies.js';
 import { createApp, installExchange } from './app.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { Identity } from './identity.js';
@@ -64,7 +65,7 @@ export interface GatehouseServer {
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
   const sink = deps.sink ?? openSink(loaded, deps.report ?? reportToStandardError);
-  const state = await openSharedState(loaded, sink);
+  const state = await openSharedState(loaded, sink, deps.report ?? reportToStandardError);
   const server = new Server(loaded, deps, sink, state);
   await server.wire();
   return server;
@@ -78,6 +79,7 @@ class Server implements GatehouseServer {
   readonly #metrics: Metrics;
   readonly #admin: FastifyInstance;
   readonly #breakers: Breakers;
+  readonly #anomalies: Anomalies;
   readonly #identity: Identity;
   readonly #protocols: ProtocolRegistry;
   readonly #report: (line: string) => void;
@@ -110,6 +112,7 @@ class Server implements GatehouseServer {
     this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
       sink.emit(describeBreaker(upstream, breaker)),
     );
+    this.#anomalies = new Anomalies({ sink, blocks: state.blocks, report: this.#report });
     this.#identity = new Identity(this.app, this.sink, () => this.#url, state);
   }
 
@@ -129,13 +132,17 @@ class Server implements GatehouseServer {
 
   async wire(): Promise<void> {
     await this.#identity.register();
+    this.#anomalies.follow(this.#loaded);
     this.#gate = {
       generation: buildGeneration(this.#loaded, this.#parts(this.#loaded), this.notices),
       limiter: this.#state.limiter,
       addressLimiter: this.#state.addressLimiter,
       sink: this.sink,
       blocks: this.#state.blocks,
-      observe: (exchange, _status, duration_ms) => this.#metrics.observe(exchange, duration_ms),
+      observe: (exchange, _status, duration_ms) => {
+        this.#metrics.observe(exchange, duration_ms);
+        this.#anomalies.observe(exchange);
+      },
       caps: new ConcurrencyCaps(this.#loaded.config.limits.concurrency),
       draining: false,
       active: 0,
@@ -163,6 +170,7 @@ class Server implements GatehouseServer {
     refuseFixedChanges(this.#loaded, loaded);
     const next = buildGeneration(loaded, this.#parts(loaded));
     await this.#protocols.start();
+    this.#anomalies.follow(loaded);
     this.gate.generation = next;
     this.#loaded = loaded;
     this.#settle();
@@ -176,6 +184,7 @@ class Server implements GatehouseServer {
     await this.#admin.close();
     await this.#protocols.close();
     await this.#identity.close();
+    await this.#anomalies.close();
     await this.#state.close();
     await this.sink.close();
   }
@@ -269,13 +278,15 @@ function reportToStandardError(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-function openSharedState(loaded: LoadedConfig, sink: EventSink): Promise<State> {
+function openSharedState(loaded: LoadedConfig, sink: EventSink, report: (line: string) => void): Promise<State> {
   const { state } = loaded.config;
   const redis_url =
     state.redis_url_variable === undefined ? undefined : loaded.variables.load(state.redis_url_variable);
   return openState({
     config: state,
     redis_url,
+    report,
+    ...(state.blocks_dir !== undefined && { blocks_dir: state.blocks_dir }),
     onChange: (status, reason) => sink.emit(describeState(status, reason)),
   });
 }

@@ -123,7 +123,7 @@ describe('writeSse', () => {
       'cache-control': 'no-store, no-transform',
       'x-request-id': 'request-1',
     });
-    expect(await outcome).toEqual({ items: 3, error: undefined });
+    expect(await outcome).toEqual({ items: 3, bytes: 51, error: undefined });
   });
 
   it('escapes JSON to ASCII without changing what it says', async () => {
