@@ -21,7 +21,7 @@ import {
   stringsOf,
 } from './command.js';
 import { loadForCommand } from './configuration.js';
-import { paint } from './terminal.js';
+import { paint, printable } from './terminal.js';
 
 /**
  * `gatehouse approve`: what differs between the lock file and what the MCP servers list now, and, with the digest of
@@ -127,6 +127,5 @@ function describeChange(change: McpChange): readonly string[] {
 
 /** A value as JSON in which every character that a terminal would not show, or would obey, can be seen. */
 function show(value: unknown): string {
-  const text = value === undefined ? '' : JSON.stringify(value);
-  return text.replace(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return value === undefined ? '' : printable(JSON.stringify(value));
 }

@@ -6,6 +6,8 @@ export interface Io {
   err(text: string): void;
   /** Whether to colour: only on a terminal, and never with NO_COLOR. */
   readonly colours: boolean;
+  /** Shows a line of progress in place of the one before, and an empty text takes it away; absent without a terminal. */
+  status?(text: string): void;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
 }

@@ -4,6 +4,7 @@ import { runCli } from './run.js';
 process.exitCode = await runCli(process.argv.slice(2), {
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
+  ...(process.stderr.isTTY === true && { status: (text) => void process.stderr.write(`\r\u001b[K${text}`) }),
   colours: process.stderr.isTTY === true && !process.env.NO_COLOR,
   environment: process.env,
   cwd: process.cwd(),

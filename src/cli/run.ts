@@ -7,6 +7,7 @@ import { callersCommand } from './callers.js';
 import { checkCommand } from './check.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
 import { explainCommand } from './explain.js';
+import { importCommand } from './import.js';
 import { initCommand } from './init.js';
 import { keysCommand } from './keys.js';
 import { manualCommand } from './manual.js';
@@ -20,6 +21,7 @@ import { toolsCommand } from './tools.js';
 export const commands: readonly Command[] = [
   serveCommand,
   initCommand,
+  importCommand,
   checkCommand,
   manualCommand,
   explainCommand,

@@ -8,7 +8,8 @@ export { type LintReport, lintManual, lintRules, lintText, type SuppressedFindin
 export type { Fix, LintFinding, LintOptions, Suppression } from './lint/rule.js';
 export { toSarif } from './lint/sarif.js';
 export { readSuppressions } from './lint/suppression.js';
-export { fileIo, isUrl, type LoadedManual, loadManual, type ManualIo } from './load.js';
+export { fileIo, isUrl, type LoadedManual, loadManual, type ManualIo, readSourceText } from './load.js';
+export { toToolName } from './name.js';
 export {
   type ImportedOpenApi,
   type ImportOptions,

@@ -117,6 +117,12 @@ function readUtcp(document: SourceDocument, entry: ManualEntry): ReadManual {
   });
 }
 
+/** The text of a document that a user names by path or URL. Throws LoadError that says why it cannot be read. */
+export async function readSourceText(source: string, baseDir: string, io: ManualIo): Promise<string> {
+  const remote = isUrl(source);
+  return decode(await readSource(source, remote ? source : resolve(baseDir, source), remote, io), source);
+}
+
 async function readSource(source: string, path: string, remote: boolean, io: ManualIo): Promise<Uint8Array> {
   try {
     return remote ? await io.readUrl(path) : await io.readFile(path);
