@@ -22,7 +22,12 @@ type CallEvent = EventBase;
 
 /** Every security event: a closed union, so that the compiler asks the emitter and the docs test for each new member. */
 export type SecurityEvent =
-  | (EventBase & { readonly event: 'auth.success'; readonly credential: string })
+  | (EventBase & {
+      readonly event: 'auth.success';
+      readonly credential: string;
+      /** The first hexadecimal digits of the credential's SHA-256, as `gatehouse keys list` shows them. */
+      readonly credential_id?: string;
+    })
   | (EventBase & { readonly event: 'auth.failure' })
   | (EventBase & {
       readonly event: 'manual.served';

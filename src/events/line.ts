@@ -28,7 +28,7 @@ export function renderEvent(event: SecurityEvent, time: string): string {
 function renderDetails(event: SecurityEvent): string {
   switch (event.event) {
     case 'auth.success':
-      return text('credential', event.credential);
+      return text('credential', event.credential) + text('credential_id', event.credential_id);
     case 'manual.served':
       return text('manual', event.manual) + number('status', event.status) + number('tools', event.tools);
     case 'tool.call':

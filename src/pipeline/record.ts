@@ -40,12 +40,9 @@ export function createRecord(gate: Gate) {
 }
 
 function describeSuccess(exchange: Exchange): SecurityEvent {
-  return {
-    event: 'auth.success',
-    outcome: 'success',
-    ...identify(exchange),
-    credential: exchange.principal?.source ?? 'unknown',
-  };
+  const { source = 'unknown', credential_digest = '' } = exchange.principal ?? {};
+  const credential_id = Buffer.from(credential_digest, 'base64url').toString('hex').slice(0, 12);
+  return { event: 'auth.success', outcome: 'success', ...identify(exchange), credential: source, credential_id };
 }
 
 function identify(exchange: Exchange) {
