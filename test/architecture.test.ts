@@ -21,6 +21,7 @@ const allowed: Record<string, readonly string[]> = {
   pipeline: ['core', 'schema', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   routes: ['core', 'signing', 'pipeline', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
   config: ['core', 'signing', 'auth', 'access', 'limits', 'manual', 'protocols', 'variables', 'events'],
+  library: ['core', 'schema', 'manual', 'events', 'config', 'server'],
   client: ['core', 'schema', 'signing', 'protocols', 'variables'],
 };
 const knowsFastify = ['server', 'routes', 'pipeline', 'index', 'library'];

@@ -1,5 +1,6 @@
 export { answerChecklist, type ChecklistItem, describeChecklist } from './checklist.js';
 export {
+  type ConfigObject,
   defaultKeysFile,
   type LoadedConfig,
   type LoadOptions,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Policy } from '../access/index.js';
-import { type Finding, LoadError, toPointer } from '../core/index.js';
+import { type Finding, LoadError, type LocalTool, toPointer } from '../core/index.js';
 import { findUnknownTools } from '../limits/index.js';
 import {
   buildCatalog,
@@ -17,6 +17,7 @@ import {
   type ManualIo,
   parseDocument,
   type SourceDocument,
+  toLocalManuals,
 } from '../manual/index.js';
 import { fetchDocument, listMcpManual } from '../protocols/index.js';
 import { SecureVariableLoader, type VariableSource } from '../variables/index.js';
@@ -26,7 +27,7 @@ import { configSchema, type GatehouseConfig } from './schema.js';
 
 /** A configuration that has been read, with its manuals, and checked as far as it can be without starting anything. */
 export interface LoadedConfig {
-  /** Absolute path. */
+  /** Absolute path; of a configuration that came as an object, what it is called in findings. */
   readonly file: string;
   /** Relative paths of the configuration resolve against it. */
   readonly base_dir: string;
@@ -34,7 +35,10 @@ export interface LoadedConfig {
   readonly catalog: Catalog;
   readonly policy: Policy;
   readonly variables: VariableSource;
+  /** The configured ones, then those of `tools`. */
   readonly manuals: readonly ConfiguredManual[];
+  /** Tools of the program itself. */
+  readonly tools: readonly LocalTool[];
   /** Warnings and remarks; what is wrong was thrown. */
   readonly notices: readonly Finding[];
   /** SHA-256, hex, of the configuration as parsed. */
@@ -54,21 +58,34 @@ export interface PreparedConfig {
 export interface LoadOptions {
   /** The command line's and the environment's overrides; the configuration and the process's environment when absent. */
   readonly prepare?: (config: GatehouseConfig) => PreparedConfig | Promise<PreparedConfig>;
+  /** Tools of the program itself, made by `defineTool`; they join the configured manuals in one catalog. */
+  readonly tools?: readonly LocalTool[];
+}
+
+/** A configuration that a program holds, in place of a file. */
+export interface ConfigObject {
+  /** What `gatehouse.yaml` would say. */
+  readonly value: object;
+  /** Relative paths of the configuration resolve against it. */
+  readonly base_dir: string;
 }
 
 /**
- * Reads `gatehouse.yaml` and all that it names. Throws LoadError with every finding (file, line, pointer, problem,
+ * Reads a configuration, from a file or as an object, and all that it names. Throws LoadError with every finding (file, line, pointer, problem,
  * mend), so that all are mended in one go.
  */
-export async function loadConfig(file: string, options: LoadOptions = {}): Promise<LoadedConfig> {
-  const { document, config: parsed } = await readConfig(file);
-  const base_dir = dirname(resolve(file));
+export async function loadConfig(source: string | ConfigObject, options: LoadOptions = {}): Promise<LoadedConfig> {
+  const { file, base_dir, document, config: parsed } = await readSource(source);
+  const tools = options.tools ?? [];
   const prepared = (await options.prepare?.(parsed)) ?? { config: parsed, environment: process.env };
   const config = resolvePaths(prepared.config, base_dir);
   const variables = new SecureVariableLoader(config.variables, prepared.environment);
   const notices: Finding[] = [];
   return atLines(document, async () => {
-    const manuals = await loadManuals({ config, base_dir, file: document.file, variables, notices });
+    const manuals = [
+      ...(await loadManuals({ config, base_dir, file: document.file, variables, notices })),
+      ...toLocalManuals(tools, base_dir),
+    ];
     const catalog = buildCatalog(manuals);
     const policy = Policy.compile(config.policy, catalog.tools, notices);
     const strays = [
@@ -80,13 +97,14 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
     ];
     if (strays.length > 0) throw new LoadError(strays);
     return {
-      file: resolve(file),
+      file,
       base_dir,
       config,
       catalog,
       policy,
       variables,
       manuals,
+      tools,
       notices: notices.map((notice) => placeFinding(notice, document)),
       config_digest: digest(document.value),
       policy_digest: digest({ policy: config.policy, callers: config.callers }),
@@ -95,10 +113,29 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   });
 }
 
+async function readSource(source: string | ConfigObject): Promise<WrittenConfig & { readonly base_dir: string }> {
+  if (typeof source === 'string') return { ...(await readConfig(source)), base_dir: dirname(resolve(source)) };
+  const base_dir = resolve(source.base_dir);
+  // Through JSON, so that what is digested and checked is what a file could say; its lines would mean nothing.
+  const { value } = parseDocument(JSON.stringify(source.value), objectName);
+  const document = { file: objectName, value, lineOf: () => undefined };
+  return { file: objectName, base_dir, document, config: resolvePaths(parseConfig(document), base_dir) };
+}
+
+/** What findings call a configuration that came as an object. */
+const objectName = 'config';
+
+/** Where a configuration was read from: its value, and the lines of a text if it had any. */
+export interface ConfigDocument {
+  readonly file: string;
+  readonly value: SourceDocument['value'];
+  lineOf(pointer: string): number | undefined;
+}
+
 /** A configuration as written: parsed, with its own paths absolute, and nothing that it names read yet. */
 export interface WrittenConfig {
   readonly file: string;
-  readonly document: SourceDocument;
+  readonly document: ConfigDocument;
   readonly config: GatehouseConfig;
 }
 
@@ -122,7 +159,7 @@ function withDefaultKeysFile(config: GatehouseConfig, path: string): GatehouseCo
 }
 
 /** Parses a configuration's value. Throws LoadError. */
-export function parseConfig(document: SourceDocument): GatehouseConfig {
+export function parseConfig(document: ConfigDocument): GatehouseConfig {
   const parsed = configSchema.safeParse(document.value ?? {});
   if (parsed.success) return parsed.data;
   const findings = describeIssues(parsed.error.issues, (path) => knownKeys(configSchema, path));
@@ -265,12 +302,13 @@ function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfi
 }
 
 /** Findings about the configuration itself carry its file and line; those about a manual have their own. */
-function placeFinding(finding: Finding, document: SourceDocument): Finding {
+function placeFinding(finding: Finding, document: ConfigDocument): Finding {
   if (finding.file !== undefined) return finding;
-  return { ...finding, file: document.file, line: document.lineOf(finding.pointer) };
+  const line = document.lineOf(finding.pointer);
+  return { ...finding, file: document.file, ...(line !== undefined && { line }) };
 }
 
-async function atLines<Value>(document: SourceDocument, work: () => Promise<Value>): Promise<Value> {
+async function atLines<Value>(document: ConfigDocument, work: () => Promise<Value>): Promise<Value> {
   try {
     return await work();
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Principal } from './principal.js';
 import type { Arguments } from './tool.js';
 
 /**
@@ -18,6 +19,8 @@ export class CallScope {
     /** W3C trace context to pass on, when the request had one or tracing made one. */
     readonly traceparent?: string,
     readonly tracestate?: string,
+    /** Who calls, for tools of this program; nothing of it goes to an upstream. */
+    readonly principal?: Principal,
   ) {}
 
   get cancelled(): CancelReason | undefined {

@@ -20,6 +20,8 @@ export type ArgumentForm =
 
 const streamingTypes = new Set(['sse', 'streamable_http', 'websocket', 'mcp']);
 const readingTypes = new Set(['text', 'file', 'sse']);
+/** Types whose template says by its method whether calling reads. */
+const methodTypes = new Set(['http', 'streamable_http', 'local']);
 
 /** Whether the tool's upstream streams, so that it may be published as `sse` or `streamable_http` too. */
 export function isStreaming(tool: Pick<Tool, 'template'>): boolean {
@@ -33,8 +35,7 @@ export function chooseForm(tool: Pick<Tool, 'template' | 'inputs'>): ArgumentFor
   const isClosed = properties.length > 0 || tool.inputs.additionalProperties === false || !tool.inputs.required;
   const reads =
     readingTypes.has(template.call_template_type) ||
-    ((template.call_template_type === 'http' || template.call_template_type === 'streamable_http') &&
-      (template.http_method ?? 'GET') === 'GET');
+    (methodTypes.has(template.call_template_type) && (template.http_method ?? 'GET') === 'GET');
   const bodyField = typeof template.body_field === 'string' ? template.body_field : undefined;
   const others = properties.filter(([name]) => name !== bodyField);
   if (!isClosed || !others.every(([, schema]) => isScalar(schema))) return { kind: 'wrapped' };

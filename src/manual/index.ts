@@ -1,5 +1,5 @@
 export { buildCatalog, Catalog, type CatalogManual, type ConfiguredManual } from './catalog.js';
-export { type ManualEntry, manualEntrySchema, type ToolSettingsConfig } from './config.js';
+export { type ManualEntry, manualEntrySchema, type ToolSettingsConfig, toolSettingsSchema } from './config.js';
 export { type Change, type ChangeKind, diffManuals, type ManualDiff, type VersionStep } from './diff.js';
 export { documentLimits, parseDocument, type SourceDocument } from './document.js';
 export { type ArgumentForm, chooseForm, publishedTemplates, wrapInputs } from './form.js';
@@ -9,6 +9,7 @@ export type { Fix, LintFinding, LintOptions, Suppression } from './lint/rule.js'
 export { toSarif } from './lint/sarif.js';
 export { readSuppressions } from './lint/suppression.js';
 export { fileIo, isUrl, type LoadedManual, loadManual, type ManualIo, readSourceText } from './load.js';
+export { toLocalManuals } from './local.js';
 export { toToolName } from './name.js';
 export {
   type ImportedOpenApi,

@@ -58,6 +58,7 @@ export class Exchange {
       this.principal?.id ?? '',
       this.traceparent,
       this.tracestate,
+      this.principal,
     );
     return this.scope;
   }

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { CallTemplate, Finding, JsonObject, JsonSchema, PreparedCall } from '../core/index.js';
+import type { CallTemplate, Finding, JsonObject, JsonSchema, LocalTool, PreparedCall } from '../core/index.js';
 import type { VariableSource } from '../variables/index.js';
 import type { McpSettings } from './mcp-config.js';
 
@@ -70,6 +70,10 @@ export interface ProtocolDependencies {
   report(report: UpstreamReport): void;
   /** The configuration's `mcp` section, its lock file absolute; the defaults when absent. */
   readonly mcp?: McpSettings;
+  /** Tools of the program that the server runs in. */
+  readonly tools?: readonly LocalTool[];
+  /** Takes a line for the operator about a fault of such a tool. */
+  report_fault?(line: string): void;
 }
 
 /**
@@ -77,7 +81,7 @@ export interface ProtocolDependencies {
  * instance serves all manuals of a server; it outlives a configuration reload. `Template` is what `schema` gives.
  */
 export interface Protocol<Template = CallTemplate> {
-  readonly type: CallTemplateType;
+  readonly type: CallTemplateType | 'local';
   /** Strict schema of the authored template, the guide's fields included. Errors are turned into findings by the registry. */
   readonly schema: z.ZodType<Template>;
   /**

@@ -3,6 +3,7 @@ import { type CallTemplate, type Finding, LoadError, type PreparedCall, toPointe
 import { createCliProtocol } from './cli.js';
 import { createFileProtocol } from './file.js';
 import { createHttpProtocol } from './http.js';
+import { createLocalProtocol, localTemplateType } from './local.js';
 import { createMcpProtocol } from './mcp.js';
 import {
   type CallTemplateType,
@@ -51,6 +52,7 @@ const factories = {
 export function createProtocols(deps: ProtocolDependencies): ProtocolRegistry {
   const protocols = new Map<string, Protocol<unknown>>();
   for (const [type, create] of Object.entries<ProtocolFactory>(factories)) protocols.set(type, create(deps));
+  if (deps.tools?.length) protocols.set(localTemplateType, createLocalProtocol(deps.tools, deps));
   const all = [...protocols.values()];
   return {
     prepareTool(template, binding) {

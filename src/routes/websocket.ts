@@ -26,8 +26,24 @@ type Done = (error?: Error) => void;
 const routePath = '/tools/:manual/:tool/ws';
 const closeGrace_ms = 500;
 
-/** Lets the app take websocket handshakes; ahead of every route. One that leads to no websocket endpoint is refused. */
+/**
+ * Lets the app take websocket handshakes; ahead of every route. One that leads to no websocket endpoint is refused. Within
+ * an app that takes them already, its own @fastify/websocket does.
+ */
 export async function installWebsockets(app: FastifyInstance, settings: WebsocketSettings): Promise<void> {
+  if (!takesWebsockets(app)) await registerPlugin(app, settings);
+  app.addHook('onRequest', (request: FastifyRequest, _reply: FastifyReply, done: Done) => {
+    if (!request.ws || request.routeOptions.url?.endsWith(routePath)) return done();
+    done(new GatehouseError('malformed_request', { detail: 'There is no websocket endpoint here.' }));
+  });
+}
+
+/** Whether the app has @fastify/websocket. */
+export function takesWebsockets(app: FastifyInstance): boolean {
+  return app.hasDecorator('websocketServer');
+}
+
+async function registerPlugin(app: FastifyInstance, settings: WebsocketSettings): Promise<void> {
   await app.register(websocket, {
     options: { maxPayload: settings.max_message_bytes, perMessageDeflate: false },
     // The session listens itself; what is left is a handler that failed.
@@ -35,10 +51,6 @@ export async function installWebsockets(app: FastifyInstance, settings: Websocke
       if (socket.readyState === socket.OPEN) socket.terminate();
     },
     preClose: () => closeClients(app),
-  });
-  app.addHook('onRequest', (request: FastifyRequest, _reply: FastifyReply, done: Done) => {
-    if (!request.ws || request.routeOptions.url === routePath) return done();
-    done(new GatehouseError('malformed_request', { detail: 'There is no websocket endpoint here.' }));
   });
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { ServerConfig } from '../config/index.js';
 import { GatehouseError, LoadError } from '../core/index.js';
 import { createRecord, Exchange, type Gate, type Recorder } from '../pipeline/index.js';
@@ -12,9 +12,7 @@ const maxParamLength = 500;
 
 /** Makes the Fastify instance of the public listener, without routes. Throws LoadError for TLS files that can't be read. */
 export function createApp(settings: ServerConfig): FastifyInstance {
-  const makeId = createRequestIds();
   const options = {
-    genReqId: makeId,
     logger: false,
     trustProxy: settings.trust_proxy.length > 0 ? settings.trust_proxy : false,
     bodyLimit: settings.max_body_bytes,
@@ -31,32 +29,65 @@ export function createApp(settings: ServerConfig): FastifyInstance {
     : fastify({ ...options, http });
 }
 
-/** Everything that every request passes: its exchange, the standard headers, the record, and errors as problems. */
-export function installExchange(
-  app: FastifyInstance,
-  gate: Gate,
-  errors: ErrorResponder,
-  headers: Readonly<Record<string, string>>,
-): Recorder {
+/** What every request is met with. */
+export interface ExchangeParts {
+  readonly gate: Gate;
+  readonly errors: ErrorResponder;
+  /** The standard headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly max_body_bytes: number;
+  /** Whether paths that lead nowhere are this server's to answer. */
+  readonly owns_unknown_paths: boolean;
+}
+
+/**
+ * Everything that every request passes: its exchange, the standard headers, the record, and errors as problems. All of
+ * it stays within `app`, which may be a part of a greater one.
+ */
+export function installExchange(app: FastifyInstance, parts: ExchangeParts): Recorder {
+  const { gate, errors, headers, max_body_bytes } = parts;
   const record = createRecord(gate);
+  const open = createOpener(gate);
   app.decorateRequest('exchange');
   app.addHook('onRequest', (request, reply, done) => {
-    const { traceparent, tracestate } = request.headers;
-    request.exchange = new Exchange(gate.generation, request.id, request.ip, single(traceparent), single(tracestate));
-    gate.active++;
-    reply.headers(headers).header('x-request-id', request.id);
+    open(request);
+    reply.headers(headers).header('x-request-id', request.exchange.request_id);
     if (gate.draining) reply.header('connection', 'close');
     done();
   });
-  app.addHook('onResponse', record.onResponse);
-  app.addHook('onRequestAbort', record.onRequestAbort);
-  app.setErrorHandler((error, request, reply) => errors.send(request, reply, error));
-  app.setNotFoundHandler((request, reply) => errors.send(request, reply, new GatehouseError('not_found')));
+  // A hook of an app that this one is a part of comes first, and may end a request that has no exchange yet.
+  app.addHook('onResponse', (request, reply, done) => {
+    open(request);
+    record.onResponse(request, reply, done);
+  });
+  app.addHook('onRequestAbort', (request, done) => {
+    open(request);
+    record.onRequestAbort(request, done);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    open(request);
+    return errors.send(request, reply, error);
+  });
+  if (parts.owns_unknown_paths) {
+    app.setNotFoundHandler((request, reply) => errors.send(request, reply, new GatehouseError('not_found')));
+  }
   // Bodies are read as bytes and parsed once, by the stage that knows what they should be; a GET's empty body may come
   // with any content type.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  const reading = { parseAs: 'buffer', bodyLimit: max_body_bytes } as const;
+  app.addContentTypeParser('*', reading, (_request, body, done) => done(null, body));
   return record;
+}
+
+/** Gives a request its exchange, once. */
+function createOpener(gate: Gate): (request: FastifyRequest) => void {
+  const makeId = createRequestIds();
+  return (request) => {
+    if (request.exchange) return;
+    const { traceparent, tracestate } = request.headers;
+    request.exchange = new Exchange(gate.generation, makeId(), request.ip, single(traceparent), single(tracestate));
+    gate.active++;
+  };
 }
 
 function single(value: string | readonly string[] | undefined): string | undefined {

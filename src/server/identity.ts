@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { resolve } from 'node:path';
 import fastifyJwt from '@fastify/jwt';
-import type { FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance } from 'fastify';
 import {
   type AuthConfig,
   type Authenticator,
@@ -32,7 +32,8 @@ interface Built {
 
 /** Who may vouch for callers, across reloads: key sets, signing keys and revocations outlive a configuration. */
 export class Identity {
-  readonly #app: FastifyInstance;
+  /** Never listens: an app that mounts the server may have registered @fastify/jwt for its own tokens. */
+  readonly #verifier: FastifyInstance = fastify({ logger: false });
   readonly #publicUrl: () => string;
   readonly #shared: State;
   readonly #state: IdentityState;
@@ -40,8 +41,7 @@ export class Identity {
   /** Built for configurations that are not in force yet, or never came to be. */
   #waiting: Built[] = [];
 
-  constructor(app: FastifyInstance, sink: EventSink, publicUrl: () => string, shared: State) {
-    this.#app = app;
+  constructor(sink: EventSink, publicUrl: () => string, shared: State) {
     this.#publicUrl = publicUrl;
     this.#shared = shared;
     const ask: IdentityState['fetch_json'] = (request) =>
@@ -54,7 +54,8 @@ export class Identity {
     // Every verification brings its issuer's own key; one that was forgotten would meet a key that signed nothing.
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-    await this.#app.register(fastifyJwt, { secret: { public: pem, private: '' } });
+    await this.#verifier.register(fastifyJwt, { secret: { public: pem, private: '' } });
+    await this.#verifier.ready();
   }
 
   /** Reads what a configuration says of callers and issuers. Throws LoadError for what can't be used. */
@@ -69,7 +70,7 @@ export class Identity {
       roles: new Set(Object.keys(policy.roles)),
       load_variable: (name) => loaded.variables.load(name),
       public_url: this.#publicUrl,
-      jwt_verify: adaptFastifyJwt((token, options) => this.#app.jwt.verify(token, options)),
+      jwt_verify: adaptFastifyJwt((token, options) => this.#verifier.jwt.verify(token, options)),
       state: this.#state,
       is_throttled: (address) => this.#isSpent(plan.forAddress(address).limits),
     });
@@ -99,6 +100,7 @@ export class Identity {
 
   async close(): Promise<void> {
     await Promise.all([...this.#waiting, this.#current].map(close));
+    await this.#verifier.close();
   }
 
   #isSpent(limits: Parameters<State['addressLimiter']['peek']>[0]): boolean | Promise<boolean> {

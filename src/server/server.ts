@@ -20,7 +20,7 @@ import { createErrorResponder } from '../routes/errors.js';
 import { registerHealthRoutes } from '../routes/health.js';
 import { registerManualRoutes } from '../routes/manual.js';
 import { registerOauthRoutes } from '../routes/oauth.js';
-import { installWebsockets, registerWebsocketRoute } from '../routes/websocket.js';
+import { installWebsockets, registerWebsocketRoute, takesWebsockets } from '../routes/websocket.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { createAdmin, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
@@ -64,10 +64,45 @@ export interface GatehouseServer {
 
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
+  const app = createApp(loaded.config.server);
+  const server = await openServer(loaded, deps, { app, is_guest: false });
+  await app.ready();
+  return server;
+}
+
+/**
+ * Wires a server into a part of an app that somebody else listens with: its routes stand under the part's prefix, and
+ * it ends with the app. Gives what an operator should see of the load. Throws LoadError as `buildServer` does.
+ */
+export async function mountServer(
+  app: FastifyInstance,
+  loaded: LoadedConfig,
+  deps: ServerDependencies = {},
+): Promise<readonly Finding[]> {
+  refuseListenerSettings(loaded);
+  const server = await openServer(loaded, deps, { app, is_guest: true });
+  app.addHook('preClose', () => server.drain());
+  app.addHook('onClose', () => server.release());
+  app.server.once('listening', () => server.arrive());
+  return server.notices;
+}
+
+/** The app that a server is wired into, and whether it is another's. */
+interface Place {
+  readonly app: FastifyInstance;
+  readonly is_guest: boolean;
+}
+
+async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place: Place): Promise<Server> {
   const sink = deps.sink ?? openSink(loaded, deps.report ?? reportToStandardError);
   const state = await openSharedState(loaded, sink, deps.report ?? reportToStandardError);
-  const server = new Server(loaded, deps, sink, state);
-  await server.wire();
+  const server = new Server(loaded, deps, sink, state, place);
+  try {
+    await server.wire();
+  } catch (error) {
+    await server.release();
+    throw error;
+  }
   return server;
 }
 
@@ -85,22 +120,29 @@ class Server implements GatehouseServer {
   readonly #report: (line: string) => void;
   readonly #compiler = createSchemaCompiler();
   readonly #settings: ServerConfig;
+  readonly #isGuest: boolean;
   #loaded: LoadedConfig;
   #gate: Gate | undefined;
   #url: string;
 
-  constructor(loaded: LoadedConfig, deps: ServerDependencies, sink: EventSink, state: State) {
+  constructor(loaded: LoadedConfig, deps: ServerDependencies, sink: EventSink, state: State, place: Place) {
     this.#loaded = loaded;
     this.sink = sink;
     this.#state = state;
     this.#settings = loaded.config.server;
     this.#report = deps.report ?? reportToStandardError;
     this.notices = [...loaded.notices];
-    this.#url = this.#settings.public_url ?? localUrl(this.#settings, this.#settings.port);
-    this.app = createApp(this.#settings);
+    this.app = place.app;
+    this.#isGuest = place.is_guest;
+    this.#url = this.#locate();
     this.#protocols =
       deps.protocols ??
-      createProtocols({ report: (fact) => this.sink.emit(describeUpstream(fact)), mcp: loaded.config.mcp });
+      createProtocols({
+        report: (fact) => this.sink.emit(describeUpstream(fact)),
+        mcp: loaded.config.mcp,
+        tools: loaded.tools,
+        report_fault: this.#report,
+      });
     this.#metrics = new Metrics({
       active: () => this.gate.active,
       cached_bytes: () => this.gate.generation.publisher.cached_bytes,
@@ -113,7 +155,7 @@ class Server implements GatehouseServer {
       sink.emit(describeBreaker(upstream, breaker)),
     );
     this.#anomalies = new Anomalies({ sink, blocks: state.blocks, report: this.#report });
-    this.#identity = new Identity(this.app, this.sink, () => this.#url, state);
+    this.#identity = new Identity(this.sink, () => this.#url, state);
   }
 
   get gate(): Gate {
@@ -127,7 +169,7 @@ class Server implements GatehouseServer {
   }
 
   get listener_url(): string {
-    return localUrl(this.#settings, portOf(this.app));
+    return describeAddress(this.app, this.#settings, this.#isGuest);
   }
 
   async wire(): Promise<void> {
@@ -152,18 +194,22 @@ class Server implements GatehouseServer {
     this.#identity.settle();
     await this.#protocols.start();
     await this.#registerRoutes(this.#gate);
-    await this.app.ready();
   }
 
   async listen(): Promise<string> {
-    const { host, port, public_url } = this.#settings;
+    const { host, port } = this.#settings;
     if (this.#settings.require_checklist) refuseFailedChecklist(this.#loaded);
     await this.app.listen({ host, port });
     await this.#listenAdmin();
-    this.#url = public_url ?? this.listener_url;
+    this.arrive();
+    return this.#url;
+  }
+
+  /** The app listens: from here on, manuals name the address that callers reach it by. */
+  arrive(): void {
+    this.#url = this.#locate();
     this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
     this.#settle();
-    return this.#url;
   }
 
   async apply(loaded: LoadedConfig): Promise<void> {
@@ -177,10 +223,21 @@ class Server implements GatehouseServer {
   }
 
   async close(): Promise<void> {
+    await this.drain();
+    this.app.server.closeAllConnections();
+    await this.app.close();
+    await this.release();
+  }
+
+  /** Lets what is in flight finish within the drain time, and cancels what does not. */
+  async drain(): Promise<void> {
     this.gate.draining = true;
     for (const scope of this.gate.streams) scope.cancel('draining');
     await this.#drain();
-    await this.app.close();
+  }
+
+  /** Ends everything but the app. */
+  async release(): Promise<void> {
     await this.#admin.close();
     await this.#protocols.close();
     await this.#identity.close();
@@ -242,7 +299,11 @@ class Server implements GatehouseServer {
     // What was just cancelled answers with 503 before its connection goes.
     const grace = performance.now() + 500;
     while (this.gate.active > 0 && performance.now() < grace) await wait(10);
-    this.app.server.closeAllConnections();
+  }
+
+  /** Where callers reach the routes, prefix included; a guess until the app listens. */
+  #locate(): string {
+    return `${this.#settings.public_url ?? this.listener_url}${this.app.prefix}`;
   }
 
   #parts(loaded: LoadedConfig): GenerationParts {
@@ -263,12 +324,19 @@ class Server implements GatehouseServer {
       challenge: (error, scope) => renderChallenge(this.#url, toBearerError(error), scope),
       report,
     });
-    const isSecure = this.#settings.tls !== undefined || this.#url.startsWith('https:');
-    const { record } = installExchange(this.app, gate, errors, await computeStandardHeaders(isSecure));
-    await installWebsockets(this.app, this.#settings.websocket);
+    const { record } = installExchange(this.app, {
+      gate,
+      errors,
+      headers: await computeStandardHeaders(isSecure(this.app) || this.#url.startsWith('https:')),
+      max_body_bytes: this.#settings.max_body_bytes,
+      owns_unknown_paths: !this.#isGuest || this.app.prefix !== '',
+    });
+    // Taking upgrades for an app that does not would answer those that other parts of it wait for.
+    const hasWebsockets = !this.#isGuest || takesWebsockets(this.app);
+    if (hasWebsockets) await installWebsockets(this.app, this.#settings.websocket);
     registerManualRoutes(this.app, gate);
     registerCallRoutes(this.app, gate, record);
-    registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
+    if (hasWebsockets) registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
     await registerOauthRoutes(this.app, gate);
     registerHealthRoutes(this.app, gate);
   }
@@ -335,16 +403,37 @@ function refuseFailedChecklist(loaded: LoadedConfig): void {
   if (failures.length > 0) throw new LoadError(failures);
 }
 
-function portOf(app: FastifyInstance): number {
-  const address = app.server.address();
-  return typeof address === 'object' && address ? address.port : 0;
+function isSecure(app: FastifyInstance): boolean {
+  return Boolean(app.initialConfig.https);
 }
 
-// An unspecified address is no place that a caller can go to.
-function localUrl(settings: ServerConfig, port: number): string {
-  const host = settings.host === '0.0.0.0' || settings.host === '::' ? '127.0.0.1' : settings.host;
-  const name = host.includes(':') ? `[${host}]` : host;
-  return `${settings.tls ? 'https' : 'http'}://${name}:${port}`;
+// The name that the configuration gives is kept; what another's app listens on is known by its address alone. An
+// unspecified address is no place that a caller can go to.
+function describeAddress(app: FastifyInstance, settings: ServerConfig, isGuest: boolean): string {
+  const listening = app.server.address();
+  const { address, port } =
+    typeof listening === 'object' && listening ? listening : { address: undefined, ...settings };
+  const host = (isGuest ? address : undefined) ?? settings.host;
+  const place = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
+  return `${isSecure(app) ? 'https' : 'http'}://${place.includes(':') ? `[${place}]` : place}:${port}`;
+}
+
+const ofTheListener = ['tls', 'trust_proxy'] as const;
+
+// Left out in silence, either would fail open.
+function refuseListenerSettings(loaded: LoadedConfig): void {
+  const set = ofTheListener.filter((key) => JSON.stringify(loaded.config.server[key] ?? []) !== '[]');
+  if (set.length === 0) return;
+  throw new LoadError(
+    set.map((key) => ({
+      rule: 'listener-setting',
+      severity: 'error',
+      file: loaded.file,
+      pointer: `/server/${key}`,
+      message: `server.${key} belongs to the app that listens, and this one is mounted in another.`,
+      mend: 'Give the app itself `https` or `trustProxy`, and take the key out.',
+    })),
+  );
 }
 
 function describeUpstream(fact: UpstreamReport): SecurityEvent {
