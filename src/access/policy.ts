@@ -30,7 +30,7 @@ export interface Decision {
 }
 
 /** The tools' facts that permissions depend on. */
-export type PolicyTool = Pick<Tool, 'id' | 'index' | 'tags'> & {
+export type PolicyTool = Pick<Tool, 'id' | 'index' | 'manual' | 'tags'> & {
   readonly settings: Pick<Tool['settings'], 'required_scopes' | 'honeypot'>;
 };
 
@@ -72,6 +72,8 @@ export interface PermissionSet {
   readonly key: string;
   /** One code a tool, by the tool's index. */
   readonly verdicts: Uint8Array;
+  /** Names of the manuals that show at least one tool. */
+  readonly manuals: ReadonlySet<string>;
   /** Whether the caller may discover anything at all; false when a token's scopes leave `tools:read` out. */
   readonly may_discover: boolean;
 }
@@ -118,15 +120,17 @@ export class Policy {
 
   /** Hidden, visible or callable, and why. Without `context.args`, a grant that depends on them counts as a grant. */
   decide(principal: Principal, tool: PolicyTool | undefined, context: AccessContext): Decision {
+    // Ahead of the question whether there is such a tool, so that the answer takes no longer where there is.
+    const { verdicts } = this.permissionSet(principal, context);
     if (!tool) return nothing;
-    const code = this.permissionSet(principal, context).verdicts[tool.index] ?? hidden;
+    const code = verdicts[tool.index] ?? hidden;
     if (code === missingScope) return this.#missingScope(principal, tool);
     if (code === conditional && context.args) return this.#decideByArguments(principal, tool, context);
     return decisions[code] ?? nothing;
   }
 
   /** Whether the caller may know that the tool exists. */
-  static isVisible(set: PermissionSet, tool: { readonly index: number }): boolean {
+  static isVisible(set: Pick<PermissionSet, 'verdicts'>, tool: { readonly index: number }): boolean {
     const code = set.verdicts[tool.index] ?? hidden;
     return code !== hidden && code !== honeypot && code !== denied;
   }
@@ -167,7 +171,10 @@ export class Policy {
     const key = `${roles.map((role) => role.name).join(' ')}|${scopes ? scopes.join(' ') : '*'}`;
     const known = this.#sets.get(key);
     if (known) return known;
-    const set = { key, verdicts: this.#judgeAll(roles, scopes), may_discover: scopes?.includes(discoverScope) ?? true };
+    const verdicts = this.#judgeAll(roles, scopes);
+    const visible = this.#tools.filter((tool) => Policy.isVisible({ verdicts }, tool));
+    const manuals = new Set(visible.map(({ manual }) => manual));
+    const set = { key, verdicts, manuals, may_discover: scopes?.includes(discoverScope) ?? true };
     // Claims make new combinations possible without end; the oldest goes, and is made again when it is asked for.
     if (this.#sets.size >= maxPermissionSets) {
       for (const oldest of this.#sets.keys()) {

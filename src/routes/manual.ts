@@ -38,6 +38,8 @@ function serveManual(request: FastifyRequest, reply: FastifyReply): FastifyReply
 export function findView(exchange: Exchange): View {
   const { permissions, generation } = exchange;
   if (!permissions) throw new GatehouseError('internal', { internal: 'a manual was asked for ahead of authorize' });
+  // One look-up, whether there is no such manual or none for this caller: counting its tools would take longer.
+  if (exchange.manual !== undefined && !permissions.manuals.has(exchange.manual)) throw new GatehouseError('not_found');
   const form = requirePrincipal(exchange).source === 'oauth' ? 'oauth' : 'bearer';
   const visibility = {
     key: permissions.key,
