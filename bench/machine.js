@@ -34,7 +34,9 @@ export function describeMachine() {
 export function readCpu_us(pid) {
   try {
     const tasks = readdirSync(`/proc/${pid}/task`);
-    const spent = tasks.map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]));
+    const spent = tasks.map((task) =>
+      Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
+    );
     return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1000;
   } catch {
     return undefined;

@@ -75,7 +75,8 @@ export class Meter {
 }
 
 function describeSide(runs) {
-  const middle = (name) => (runs.some((run) => run[name] === undefined) ? undefined : summarize(runs.map((run) => run[name])).median);
+  const middle = (name) =>
+    runs.some((run) => run[name] === undefined) ? undefined : summarize(runs.map((run) => run[name])).median;
   const names = ['rate', 'p50_ms', 'p99_ms', 'cpu_us', 'server_busy', 'load_busy'];
   return Object.fromEntries(names.map((name) => [name, middle(name)]));
 }

@@ -5,7 +5,8 @@ interface Entry<Value> {
 }
 
 /**
- * Verified credentials by digest: at most `capacity`, the longest unused one leaves first. Only what verified gets in,
+ * Verified credentials by digest: at most `capacity`; of those used since it was half full, the longest unused leaves
+ * first. Only what verified gets in,
  * so nobody without a good credential can push others out.
  */
 export class PrincipalCache<Value> {
@@ -24,10 +25,16 @@ export class PrincipalCache<Value> {
   get(digest: string, now: number): Value | undefined {
     const entry = this.#entries.get(digest);
     if (!entry) return undefined;
-    this.#entries.delete(digest);
-    if (now >= entry.expires_at) return undefined;
-    // A Map keeps insertion order, so what was used last stands last.
-    this.#entries.set(digest, entry);
+    if (now >= entry.expires_at) {
+      this.#entries.delete(digest);
+      return undefined;
+    }
+    // A Map keeps insertion order, so what was used last stands last. Far from the bound nobody leaves, and reordering
+    // at every request would be work for nothing.
+    if (this.#entries.size > this.#capacity / 2) {
+      this.#entries.delete(digest);
+      this.#entries.set(digest, entry);
+    }
     return entry.value;
   }
 

@@ -1,5 +1,6 @@
 import { Chain } from './chain.js';
 import { type CheckpointSigner, readSigner } from './checkpoint.js';
+import { EventClock } from './clock.js';
 import type { SecurityLogConfig } from './config.js';
 import type { EventSink, EventSinkState, SecurityEvent } from './event.js';
 import { openLogFile, openStandardOutput } from './file.js';
@@ -40,8 +41,7 @@ class SecurityLog implements EventSink {
   #lost = 0;
   /** Lost events that no `log.lost` has told of. */
   #untold = 0;
-  #millisecond = Number.NaN;
-  #time = '';
+  readonly #clock = new EventClock();
 
   constructor(options: EventSinkOptions) {
     this.#config = options.config;
@@ -100,7 +100,7 @@ class SecurityLog implements EventSink {
   }
 
   #put(event: SecurityEvent): void {
-    const members = renderEvent(event, this.#readTime());
+    const members = renderEvent(event, this.#clock.format(this.#now()));
     if (this.#chain && this.#signer) this.#unsigned++;
     this.#writer.write(this.#chain ? this.#chain.seal(members) : `${members}}\n`);
   }
@@ -116,15 +116,5 @@ class SecurityLog implements EventSink {
     if (lost === 0) return;
     this.#untold = 0;
     this.#put({ event: 'log.lost', outcome: 'failure', reason: 'destination_failed', lost });
-  }
-
-  /** The ISO 8601 form is made once a millisecond. */
-  #readTime(): string {
-    const now = this.#now();
-    if (now !== this.#millisecond) {
-      this.#millisecond = now;
-      this.#time = new Date(now).toISOString();
-    }
-    return this.#time;
   }
 }

@@ -5,17 +5,17 @@ export type EventSeverity = 'info' | 'warning' | 'error' | 'critical';
 
 interface EventBase {
   readonly outcome: Outcome;
-  readonly caller?: string;
-  readonly tool?: string;
-  readonly address?: string;
-  readonly request_id?: string;
+  readonly caller?: string | undefined;
+  readonly tool?: string | undefined;
+  readonly address?: string | undefined;
+  readonly request_id?: string | undefined;
   /** A code, never free text. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** Milliseconds, with fractions. */
-  readonly duration_ms?: number;
+  readonly duration_ms?: number | undefined;
   /** Of calls: which manual and which policy decided. */
-  readonly manual_digest?: string;
-  readonly policy_digest?: string;
+  readonly manual_digest?: string | undefined;
+  readonly policy_digest?: string | undefined;
 }
 
 type CallEvent = EventBase;
@@ -31,7 +31,7 @@ export type SecurityEvent =
   | (EventBase & { readonly event: 'auth.failure' })
   | (EventBase & {
       readonly event: 'manual.served';
-      readonly manual?: string;
+      readonly manual?: string | undefined;
       readonly status: number;
       readonly tools: number;
     })
@@ -39,7 +39,7 @@ export type SecurityEvent =
       readonly event: 'tool.call';
       readonly status: number;
       /** Opted in field by field (`log_arguments`); absent otherwise. */
-      readonly arguments?: { readonly [name: string]: Json };
+      readonly arguments?: { readonly [name: string]: Json } | undefined;
     })
   | (CallEvent & { readonly event: 'tool.denied'; readonly severity?: EventSeverity; readonly required_scope?: string })
   | (CallEvent & { readonly event: 'input.rejected'; readonly pointers?: readonly string[] })

@@ -11,8 +11,8 @@ export interface Readiness {
 export function createAdmin(metrics: Metrics, readiness: () => Readiness): FastifyInstance {
   const admin = fastify({ logger: false, forceCloseConnections: true });
   admin.get('/metrics', async (_request, reply) => {
-    const text = await metrics.registry.metrics();
-    return reply.header('content-type', metrics.registry.contentType).send(text);
+    const text = await metrics.render();
+    return reply.header('content-type', metrics.content_type).send(text);
   });
   admin.get('/livez', (_request, reply) => reply.send({ status: 'ok' }));
   admin.get('/readyz', (request, reply) => {

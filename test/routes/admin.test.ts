@@ -37,7 +37,8 @@ describe('the admin listener', () => {
     const text = await (await admin('/metrics')).text();
     expect(text).toContain('gatehouse_requests_total{kind="call",outcome="ok"} 1');
     expect(text).toContain('gatehouse_requests_total{kind="call",outcome="not_found"} 1');
-    expect(text).toContain('gatehouse_request_duration_seconds_bucket');
+    expect(text).toContain('gatehouse_request_duration_seconds_bucket{le="+Inf",kind="call"} 2');
+    expect(text).toContain('gatehouse_request_duration_seconds_count{kind="call"} 2');
     expect(text).not.toContain('made-up-by-sender');
   });
 
