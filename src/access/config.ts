@@ -11,9 +11,7 @@ export const roleSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe(
-      'CEL; the grants hold only while it is true. An evaluation error counts as false ([policy](authentication.md)).',
-    ),
+    .describe('CEL; the grants hold only while it is true. An evaluation error counts as false ([policy](policy.md)).'),
 });
 export type RoleConfig = z.infer<typeof roleSchema>;
 

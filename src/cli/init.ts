@@ -1,6 +1,7 @@
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { createSecret } from '../auth/index.js';
 import { LoadError } from '../core/index.js';
 import { type Command, commonOptions, exitCodes, flagOf, takePositionals } from './command.js';
 
@@ -15,7 +16,7 @@ export const initCommand: Command = {
   async run(input, io) {
     const [directory = '.'] = input.positionals.length > 0 ? takePositionals(input, 'DIR') : [];
     const root = resolve(io.cwd, directory);
-    const key = `gh_${randomBytes(32).toString('base64url')}`;
+    const key = createSecret();
     const files = startingFiles(createHash('sha256').update(key).digest('hex'));
     if (!flagOf(input, 'force')) await refuseExisting(root, Object.keys(files));
     for (const [name, content] of Object.entries(files)) {

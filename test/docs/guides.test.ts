@@ -1,10 +1,23 @@
-import { it } from 'vitest';
+import { afterAll, beforeAll, it } from 'vitest';
+import { type Bookshop, startBookshop } from '../../src/example/bookshop.js';
 import { buildSources } from '../support/build.js';
 import { followGuide } from '../support/guide.js';
 import { describeWithProgram } from '../support/requirement.js';
 
 describeWithProgram('curl', 'a reader who does what a guide says', () => {
   const build = buildSources();
+  let shop: Bookshop;
+  beforeAll(async () => {
+    shop = await startBookshop();
+  });
+  afterAll(() => shop.close());
+
+  it('publishes an OpenAPI document', () => {
+    const replace = { 'http://127.0.0.1:3000': shop.url };
+    return followGuide('docs/guides/publish-my-openapi.md', build, { replace, environment: { SHOP_KEY: shop.key } });
+  }, 60_000);
+
+  it('tries the policy of the example', () => followGuide('docs/policy.md', build), 60_000);
 
   it('rotates a key without a gap', () => followGuide('docs/guides/rotate-a-key.md', build), 60_000);
 
