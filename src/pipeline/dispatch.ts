@@ -27,6 +27,8 @@ export async function dispatchCall(gate: Gate, exchange: Exchange): Promise<Call
 
 /** Takes a place among the calls in flight, until the exchange is recorded, and the breaker's leave to go ahead. */
 function enterUpstream(gate: Gate, exchange: Exchange, runtime: ToolRuntime): number {
+  // The caller went away before this stage: what would be taken here, nobody would give back.
+  if (exchange.recorded) throw new GatehouseError('client_aborted');
   const { tool, upstream, breaker } = runtime;
   const caller = exchange.principal?.id ?? '';
   const busy = gate.caps.enter(caller, tool.id, upstream);

@@ -51,6 +51,7 @@ export function installExchange(app: FastifyInstance, parts: ExchangeParts): Rec
   app.decorateRequest('exchange');
   app.addHook('onRequest', (request, reply, done) => {
     open(request);
+    record.watchAbort(request, reply);
     reply.headers(headers).header('x-request-id', request.exchange.request_id);
     if (gate.draining) reply.header('connection', 'close');
     done();
@@ -59,10 +60,6 @@ export function installExchange(app: FastifyInstance, parts: ExchangeParts): Rec
   app.addHook('onResponse', (request, reply, done) => {
     open(request);
     record.onResponse(request, reply, done);
-  });
-  app.addHook('onRequestAbort', (request, done) => {
-    open(request);
-    record.onRequestAbort(request, done);
   });
   app.setErrorHandler((error, request, reply) => {
     open(request);

@@ -87,6 +87,13 @@ async function call(path: string, body?: unknown, init: RequestInit = {}) {
   return { response, status: response.status, json: JSON.parse(text), text, id, events: server.sink.about(id) };
 }
 
+function hangUpLater(tool: string, body: string) {
+  const request = openRequest(`${server.url}/tools/m/${tool}`, { method: 'POST', headers: bearer(key) });
+  request.on('error', () => undefined);
+  request.end(body);
+  return request;
+}
+
 describe('POST /tools/{manual}/{tool}', () => {
   it('200: hands the arguments to the upstream as they came: no coercion, nothing stripped, nothing filled in', async () => {
     const { status, json, response } = await call('save', { items: [1, null, true, 'é', { a: [] }], extra: null });
@@ -202,16 +209,34 @@ describe('POST /tools/{manual}/{tool}', () => {
     ]);
   });
 
-  it('leaves exactly one tool.call for a caller that hangs up, and cancels its upstream call', async () => {
-    const before = server.sink.of('tool.call').length;
-    const request = openRequest(`${server.url}/tools/m/hangs`, { method: 'POST', headers: bearer(key) });
-    request.on('error', () => undefined);
-    request.end();
-    await wait(100);
-    request.destroy();
-    await expect.poll(() => server.sink.of('tool.call').length).toBe(before + 1);
-    await wait(100);
-    expect(server.sink.of('tool.call').slice(before)).toMatchObject([{ outcome: 'failure', reason: 'client_aborted' }]);
+  it.each([
+    ['sent no body', ''],
+    ['has sent its body whole', '{"a":1}'],
+  ])(
+    'leaves exactly one tool.call for a caller that hangs up and %s, and cancels its upstream call',
+    async (_, body) => {
+      const before = server.sink.of('tool.call').length;
+      const request = hangUpLater('hangs', body);
+      await wait(100);
+      expect(server.server.gate.calls.size).toBe(1);
+      request.destroy();
+      await expect.poll(() => server.sink.of('tool.call').length).toBe(before + 1);
+      expect(server.server.gate.calls.size).toBe(0);
+      await wait(100);
+      expect(server.sink.of('tool.call').slice(before)).toMatchObject([
+        { outcome: 'failure', reason: 'client_aborted' },
+      ]);
+    },
+  );
+
+  it('gives the places of callers that hang up back, whenever they do: 100 of them, and the next is served', async () => {
+    for (let turn = 0; turn < 100; turn++) {
+      const request = hangUpLater('hangs', '{"a":1}');
+      await wait(turn % 5);
+      request.destroy();
+    }
+    await expect.poll(() => [server.server.gate.active, server.server.gate.calls.size]).toEqual([0, 0]);
+    expect((await call('put', { id: 'a', item: {} })).status).toBe(200);
   });
 });
 
