@@ -35,6 +35,13 @@ afterEach(async () => {
 
 /** Starts an upstream that ends with the test; over TLS when it has an identity. */
 export async function startUpstream(handler: UpstreamHandler, identity?: Identity, port = 0): Promise<TestUpstream> {
+  const upstream = await openUpstream(handler, identity, port);
+  running.push(upstream);
+  return upstream;
+}
+
+/** Starts an upstream that lives until it is closed. */
+export async function openUpstream(handler: UpstreamHandler, identity?: Identity, port = 0): Promise<TestUpstream> {
   const requests: SeenRequest[] = [];
   const broken = { count: 0 };
   const listener: RequestListener = (request, response) => {
@@ -62,7 +69,7 @@ export async function startUpstream(handler: UpstreamHandler, identity?: Identit
   await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('not listening on a port');
-  const upstream: TestUpstream = {
+  return {
     origin: `${identity ? 'https' : 'http'}://127.0.0.1:${address.port}`,
     port: address.port,
     requests,
@@ -74,8 +81,6 @@ export async function startUpstream(handler: UpstreamHandler, identity?: Identit
         for (const socket of connections.open) socket.destroy();
       }),
   };
-  running.push(upstream);
-  return upstream;
 }
 
 /** Answers with JSON. */
