@@ -1,14 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest';
-import { readCredential } from '../../src/auth/bearer.js';
-import { CallerDirectory } from '../../src/auth/caller.js';
-import { type Authenticator, createAuthenticator } from '../../src/auth/chain.js';
-import { authSchema, callerSchema } from '../../src/auth/config.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuthFailureReason } from '../../src/auth/credential.js';
-import { KeySets } from '../../src/auth/jwks.js';
-import { JwtVerifier } from '../../src/auth/jwt.js';
-import { createTrustedIssuers } from '../../src/auth/trusted-issuers.js';
 import { encodePart, forgeToken, makeKey, signInput } from '../support/forge.js';
-import { loadJwtVerify } from '../support/jwt-library.js';
+import { answerJson, StubProvider } from '../support/provider.js';
+import { startServer, type TestServer } from '../support/server.js';
 
 const audience = 'https://tools.example';
 const issuer = 'https://idp.example/';
@@ -38,43 +32,63 @@ const rsToken = (more: object = {}, header: object = {}) =>
 const without = (claim: string) => rsToken({ [claim]: undefined });
 const accessToken = { client_id: 'app', jti: 'token-1' };
 
-let chain: Authenticator;
-let fetched: readonly string[] = [];
+const keys = [rsa, pss, ec, ed].map((key) => key.jwk);
+const asked: (string | undefined)[] = [];
+const provider = new StubProvider((request, response, body) => {
+  asked.push(request.url);
+  const set = [...keys, { ...encryptionKey.jwk, use: 'enc' }, { kty: 'oct', kid: 'oct-1', k: 'c2VjcmV0' }];
+  answerJson({ keys: set })(request, response, body);
+});
+let server: TestServer;
 
 beforeAll(async () => {
-  const config = authSchema.parse({
-    jwt: [
-      { issuer, audience, jwks_uri: 'https://idp.example/jwks', algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
-      { issuer: 'https://rs-only.example/', audience, jwks_uri: 'https://rs-only.example/jwks', algorithms: ['RS256'] },
-      {
-        issuer: 'https://strict.example/',
-        audience,
-        jwks_uri: 'https://idp.example/jwks',
-        algorithms: ['RS256'],
-        token_type: 'at+jwt',
+  const jwks_uri = `${await provider.start()}/jwks`;
+  server = await startServer({
+    config: {
+      callers: [{ id: 'alice' }],
+      auth: {
+        key_sets: { min_refresh_s: 600 },
+        jwt: [
+          { issuer, audience, jwks_uri, algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'] },
+          { issuer: 'https://rs-only.example/', audience, jwks_uri, algorithms: ['RS256'] },
+          { issuer: 'https://strict.example/', audience, jwks_uri, algorithms: ['RS256'], token_type: 'at+jwt' },
+          { issuer: 'local', audience, secret_variable: 'UTCP_SECRET', algorithms: ['HS256'] },
+        ],
       },
-      { issuer: 'local', audience, secret_variable: 'UTCP_SECRET', algorithms: ['HS256'] },
-    ],
+      limits: { per_caller: {}, auth_failures_per_address: {}, auth_failures_per_caller: {} },
+    },
+    environment: { UTCP_SECRET: secret },
+    dependencies: { report: () => undefined },
   });
-  const keys = [rsa, pss, ec, ed].map((key) => key.jwk);
-  const answer = { keys: [...keys, { ...encryptionKey.jwk, use: 'enc' }, { kty: 'oct', kid: 'oct-1', k: 'c2VjcmV0' }] };
-  const fetchJson = async ({ url }: { url: string }) => {
-    fetched = [...fetched, url];
-    return answer;
-  };
-  const issuers = createTrustedIssuers(config, {
-    callers: new CallerDirectory([callerSchema.parse({ id: 'alice', roles: ['reader'] })]),
-    roles: new Set(['reader']),
-    loadVariable: () => secret,
-    key_sets: new KeySets(fetchJson),
-  });
-  const verify = await loadJwtVerify();
-  chain = createAuthenticator({ verifiers: [new JwtVerifier({ issuers, verify, clock_tolerance_ms: 5000 })] });
+});
+afterAll(async () => {
+  await server.close();
+  await provider.stop();
 });
 
-async function reasonFor(token: string): Promise<AuthFailureReason | 'accepted'> {
-  const verdict = await chain.authenticate(readCredential(['Authorization', `Bearer ${token}`], '127.0.0.1'));
-  return verdict.kind === 'rejected' ? verdict.reason : 'accepted';
+/** What the answer of a running server says, and the event of it. */
+async function present(headers: Record<string, string>) {
+  const response = await fetch(`${server.url}/utcp`, { headers });
+  const { request_id, ...problem }: Record<string, unknown> = Object(await response.json());
+  const [event] = server.sink.about(response.headers.get('x-request-id'));
+  return { status: response.status, problem, event };
+}
+
+const refused = {
+  type: 'urn:utcp-gatehouse:problem:invalid_token',
+  title: 'Invalid credential',
+  status: 401,
+  detail: 'The credential was not accepted.',
+  code: 'invalid_token',
+};
+
+async function reasonFor(token: string): Promise<string | undefined> {
+  const { status, problem, event } = await present({ authorization: `Bearer ${token}` });
+  if (status === 200) return 'accepted';
+  // Whatever it was, the sender learns no more than that.
+  expect(problem).toEqual(refused);
+  expect(event).toMatchObject({ event: 'auth.failure', outcome: 'denied' });
+  return event?.reason;
 }
 
 describe('a sound JWT', () => {
@@ -260,6 +274,11 @@ const signatureAttacks: readonly Attack[] = [
     () => withSignature(forgeToken(es, claims(), ec.privateKey), () => Buffer.alloc(64).toString('base64url')),
   ],
   [
+    'an ES256 signature of numbers beyond the order of the curve',
+    'token_signature',
+    () => withSignature(forgeToken(es, claims(), ec.privateKey), () => Buffer.alloc(64, 255).toString('base64url')),
+  ],
+  [
     'an ES256 signature in a second spelling',
     'token_signature',
     () =>
@@ -323,23 +342,22 @@ describe.each([
 
 describe('a JWT', () => {
   it('never makes the server ask an address that the token names', () => {
-    expect(new Set(fetched)).toEqual(new Set(['https://idp.example/jwks']));
+    expect(new Set(asked)).toEqual(new Set(['/jwks']));
+  });
+
+  it('cannot make the server ask the provider again and again: an unknown key is asked for once in a while', () => {
+    expect(asked).toHaveLength(1);
   });
 
   it('is no API key: X-API-Key does not carry it', async () => {
-    const verdict = await chain.authenticate(readCredential(['X-API-Key', rsToken()], '127.0.0.1'));
-    expect(verdict).toMatchObject({ kind: 'rejected', reason: 'unknown_key' });
+    const { status, event } = await present({ 'x-api-key': rsToken() });
+    expect([status, event?.reason]).toEqual([401, 'unknown_key']);
   });
 
-  it('names the configured caller that a refused token pretended to be, and nobody else', async () => {
+  it('names in the log the configured caller that a refused token pretended to be, and nobody else', async () => {
     const attempt = (sub: string) =>
-      chain.authenticate(
-        readCredential(
-          ['Authorization', `Bearer ${forgeToken(rs, claims({ sub }), attacker.privateKey)}`],
-          '127.0.0.1',
-        ),
-      );
-    expect(await attempt('alice')).toEqual({ kind: 'rejected', reason: 'token_signature', claimed: 'alice' });
-    expect(await attempt('nobody')).toEqual({ kind: 'rejected', reason: 'token_signature' });
+      present({ authorization: `Bearer ${forgeToken(rs, claims({ sub }), attacker.privateKey)}` });
+    expect((await attempt('alice')).event).toMatchObject({ reason: 'token_signature', caller: 'alice' });
+    expect((await attempt('nobody')).event?.caller).toBeUndefined();
   });
 });

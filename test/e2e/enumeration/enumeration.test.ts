@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEchoProtocols } from '../../support/echo.js';
 import { forgeToken } from '../../support/forge.js';
+import { type RawRequest, sendRaw } from '../../support/raw-request.js';
 import { keyEntry, startServer, type TestServer } from '../../support/server.js';
-import { type RawRequest, sendRaw } from './raw.js';
 
 const secret = 'a shared secret of more than 32 octets';
 const audience = 'https://tools.example';
