@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { LoadError } from '../core/index.js';
 import { approveCommand } from './approve.js';
 import { auditCommand } from './audit.js';
@@ -10,18 +9,21 @@ import { explainCommand } from './explain.js';
 import { importCommand } from './import.js';
 import { initCommand } from './init.js';
 import { keysCommand } from './keys.js';
+import { lintCommand } from './lint.js';
 import { manualCommand } from './manual.js';
 import { serveCommand } from './serve.js';
 import { signCommand } from './sign.js';
 import { renderFindings, renderFindingsJson } from './terminal.js';
 import { tokenCommand } from './token.js';
 import { toolsCommand } from './tools.js';
+import { readVersion } from './version.js';
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
   serveCommand,
   initCommand,
   importCommand,
+  lintCommand,
   checkCommand,
   manualCommand,
   explainCommand,
@@ -87,10 +89,4 @@ function describeCommands(): string {
     '',
     'gatehouse COMMAND --help says more. Exit codes: 0 good, 1 findings, 2 wrong usage or unreadable input.',
   ].join('\n');
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const isManifest = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return isManifest ? String(manifest.version) : 'unknown';
 }

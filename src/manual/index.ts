@@ -7,6 +7,7 @@ export { type FixedText, fixText } from './lint/fix.js';
 export { type LintReport, lintManual, lintRules, lintText, type SuppressedFinding } from './lint/lint.js';
 export type { Fix, LintFinding, LintOptions, Suppression } from './lint/rule.js';
 export { toSarif } from './lint/sarif.js';
+export { lintSource, type OpenApiSource } from './lint/source.js';
 export { readSuppressions } from './lint/suppression.js';
 export { fileIo, isUrl, type LoadedManual, loadManual, type ManualIo, readSourceText } from './load.js';
 export { toLocalManuals } from './local.js';

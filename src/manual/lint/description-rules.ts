@@ -79,7 +79,12 @@ export const descriptionRules: readonly Rule[] = [
       for (const source of tools) {
         for (const { text, pointer } of textsOf(source)) {
           const link = findLink(text);
-          if (link) report(pointer, `The text holds ${link.what}.`, link.active ? { severity: 'error' } : {});
+          if (!link) continue;
+          // An example of a file's URL is data, which nothing follows; an image is shown wherever it stands.
+          const isData = /\/(?:examples\/\d+|enum\/\d+|default|const)(?:\/|$)/.test(pointer);
+          const fix = link.without === undefined ? {} : { fix: { pointer, value: link.without } };
+          const isActive = link.active && !(isData && /^a (?:file|data):/.test(link.what));
+          report(pointer, `The text holds ${link.what}.`, isActive ? { severity: 'error', ...fix } : {});
         }
       }
     },

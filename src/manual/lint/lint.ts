@@ -52,6 +52,11 @@ export function lintText(text: string, file: string, options: LintOptions = {}):
 
 /** Lints a UTCP manual (1.x or 0.1): the guide's checks, every client's needs, schemas, descriptions and addresses. */
 export function lintManual(document: SourceDocument, options: LintOptions = {}): LintReport {
+  return acceptFindings(collectFindings(document, options), options, document.file);
+}
+
+/** All findings of a manual by place, before any is suppressed. */
+export function collectFindings(document: SourceDocument, options: LintOptions): readonly LintFinding[] {
   const manual = objectOf(document.value);
   const tools = listTools(manual.tools);
   const findings = readingFindings(document);
@@ -68,8 +73,18 @@ export function lintManual(document: SourceDocument, options: LintOptions = {}):
     };
     rule.check(createContext(manual, tools, options, report));
   }
-  findings.sort((one, other) => (one.line ?? 0) - (other.line ?? 0) || (one.pointer < other.pointer ? -1 : 1));
-  return suppress(findings, options.suppress ?? [], document.file, (finding) => complete(finding, undefined));
+  return sortFindings(findings);
+}
+
+export function sortFindings(findings: readonly LintFinding[]): readonly LintFinding[] {
+  return [...findings].sort(
+    (one, other) => (one.line ?? 0) - (other.line ?? 0) || (one.pointer < other.pointer ? -1 : 1),
+  );
+}
+
+/** Takes the suppressed findings out, and reports suppressions that fit nothing. */
+export function acceptFindings(findings: readonly LintFinding[], options: LintOptions, file: string): LintReport {
+  return suppress(findings, options.suppress ?? [], file, (finding) => complete(finding, undefined));
 }
 
 function createContext(
@@ -113,7 +128,8 @@ function tryRead(document: SourceDocument): LoadError['findings'] {
   }
 }
 
-function complete(finding: LoadError['findings'][number], tool: string | undefined): LintFinding {
+/** A finding of another reader, with why it matters and its page. */
+export function complete(finding: LoadError['findings'][number], tool: string | undefined): LintFinding {
   const { rule, severity, file, pointer, line, message, mend } = finding;
   const fix = rule === 'manual-null' ? { fix: { pointer, remove: true } as const } : {};
   return {
@@ -155,7 +171,8 @@ function toolAt(pointer: string, tools: readonly ToolSource[]): string | undefin
 }
 
 function docsOf(rule: string): string {
-  return `docs/lint/${rule}.md`;
+  // What the import of an OpenAPI document says is told on one page.
+  return rule.startsWith('openapi-') ? 'docs/openapi.md' : `docs/lint/${rule}.md`;
 }
 
 function suppressionRules(): readonly Omit<Rule, 'check'>[] {

@@ -8,13 +8,17 @@ interface Command {
   readonly command: string;
   readonly args: readonly Json[];
   readonly pointer: string;
+  /** Where an argument stands: in a list of its own, or in the command's text. */
+  argPointer(index: number): string;
 }
 
 /** The programs that templates start: of cli tools and of mcp servers over stdio. */
 function commandsOf({ tools }: RuleContext): readonly Command[] {
   return tools.flatMap((source) => {
     const { template, template_pointer: pointer, template_type: type } = source;
-    if (type === 'cli') return toCommands(source, template, pointer, ['command', 'command_name']);
+    if (type === 'cli') {
+      return [...toCommands(source, template, pointer, ['command', 'command_name']), ...toSteps(source, pointer)];
+    }
     if (type !== 'mcp') return [];
     const servers = objectOf(objectOf(template.config).mcpServers);
     return [
@@ -36,7 +40,26 @@ function toCommands(
   const args = Array.isArray(holder.args) ? holder.args : [];
   return names.flatMap((name) => {
     const command = holder[name];
-    return typeof command === 'string' ? [{ source, command, args, pointer: `${pointer}/${name}` }] : [];
+    if (typeof command !== 'string') return [];
+    const argPointer = (index: number) => `${pointer}/args/${index}`;
+    return [{ source, command, args, pointer: `${pointer}/${name}`, argPointer }];
+  });
+}
+
+// UTCP 1.1 writes programs and arguments as one text, with arguments of the tool as UTCP_ARG_name_UTCP_END.
+function toSteps(source: ToolSource, pointer: string): readonly Command[] {
+  const { commands } = source.template;
+  if (!Array.isArray(commands)) return [];
+  return commands.flatMap((step: Json, index): readonly Command[] => {
+    const { command: text } = objectOf(step);
+    if (typeof text !== 'string') return [];
+    const [command = '', ...args] = text
+      .replace(/UTCP_ARG_(\w+?)_UTCP_END/g, '{$1}')
+      .trim()
+      .split(/\s+/);
+    const at = `${pointer}/commands/${index}/command`;
+    const isShell = /[;&|`<>]|\$\(/.test(text);
+    return [{ source, command: isShell ? text : command, args, pointer: at, argPointer: () => at }];
   });
 }
 
@@ -92,16 +115,13 @@ export const processRules: readonly Rule[] = [
     why: 'An argument that starts with a hyphen is read as an option of the program (CVE-2026-45369).',
     mend: 'Give the input a pattern that starts with no hyphen, or put "--" before the argument.',
     check: (context) => {
-      for (const { source, args, pointer } of commandsOf(context)) {
+      for (const { source, args, argPointer } of commandsOf(context)) {
         const inputs = inputsOf(source);
         const guard = args.indexOf('--');
         args.forEach((arg, index) => {
           const name = /^\$?\{(\w+)\}/.exec(String(arg))?.[1];
           if (name === undefined || (guard >= 0 && guard < index) || !(name in inputs)) return;
-          if (mayStartWithHyphen(inputs[name])) {
-            const at = pointer.replace(/\/[^/]*$/, `/args/${index}`);
-            context.report(at, `${name} may be read as an option.`);
-          }
+          if (mayStartWithHyphen(inputs[name])) context.report(argPointer(index), `${name} may be read as an option.`);
         });
       }
     },

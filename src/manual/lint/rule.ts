@@ -26,6 +26,8 @@ export interface Suppression {
   readonly tool?: string | undefined;
   /** JSON pointer of the finding or of something around it; any when absent. */
   readonly pointer?: string | undefined;
+  /** The manual's file, from the folder of the suppressions; any when absent. */
+  readonly file?: string | undefined;
   /** Why it is acceptable. Never empty. */
   readonly reason: string;
 }

@@ -18,7 +18,7 @@ export function toSarif({ findings, suppressed }: LintReport, toolVersion: strin
             rules: lintRules.map(({ id, severity, why, mend }) => ({
               id,
               shortDescription: { text: why },
-              help: { text: mend },
+              help: { text: `${mend} docs/lint/${id}.md`, markdown: `${mend} See \`docs/lint/${id}.md\`.` },
               defaultConfiguration: { level: levels[severity] },
             })),
           },
@@ -53,10 +53,15 @@ function toResult({
     message: { text: `${message} ${mend}` },
     locations: [
       {
-        ...(file === undefined ? {} : { physicalLocation: { artifactLocation: { uri: file }, ...region } }),
+        ...(file === undefined ? {} : { physicalLocation: { artifactLocation: { uri: toUri(file) }, ...region } }),
         logicalLocations: [{ fullyQualifiedName: pointer, kind: 'member' }],
       },
     ],
     partialFingerprints: { 'rulePointer/v1': `${rule} ${pointer}` },
   };
+}
+
+// A URI reference (RFC 3986): a path with its spaces and brackets encoded, a URL as it is.
+function toUri(file: string): string {
+  return /^https?:/i.test(file) ? new URL(file).href : file.split(/[\\/]/).map(encodeURIComponent).join('/');
 }

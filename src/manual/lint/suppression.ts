@@ -10,6 +10,7 @@ const suppressionFile = z.strictObject({
       rule: z.string().min(1),
       tool: z.string().min(1).optional(),
       pointer: z.string().startsWith('/').optional(),
+      file: z.string().min(1).optional(),
       reason: z.string().trim().min(10, 'say in a sentence why the finding is acceptable'),
     }),
   ),
@@ -23,7 +24,7 @@ export function readSuppressions(text: string, file: string): readonly Suppressi
   throw new LoadError(
     parsed.error.issues.map((issue): Finding => {
       const pointer = toPointer(...issue.path.map(String));
-      const mend = 'Write suppress: a list of rule, tool or pointer, and reason.';
+      const mend = 'Write suppress: a list of rule, tool, pointer or file, and reason.';
       const message = `${issue.path.join('.') || 'The file'}: ${issue.message}.`;
       return {
         rule: 'suppression-invalid',

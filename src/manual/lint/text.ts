@@ -67,7 +67,7 @@ const instructions: readonly (readonly [what: string, form: RegExp])[] = [
   ],
   [
     'orders the agent about',
-    /\byou (?:must|should|have to|need to|are required to) (?:always|first|also|now|secretly|silently) (?:call|invoke|read|send|include|pass|execute|forward|append|repeat)\b/i,
+    /\byou (?:must|should|have to|need to|are required to) (?:always|first|also|now|secretly|silently) (?:call|invoke|read|send|include(?! at least)|pass|execute|forward|append|repeat)\b/i,
   ],
   [
     'asks for files that hold secrets',
@@ -98,9 +98,23 @@ export function findHidden(text: string): string | undefined {
   return undefined;
 }
 
-/** A link in a text; `active` when following or rendering it runs code or leaks by itself. */
-export function findLink(text: string): { readonly what: string; readonly active: boolean } | undefined {
-  if (/!\[[^\]]*\]\(|<img\b/i.test(text)) return { what: 'an image, which is fetched when it is shown', active: true };
+/** A link in a text. */
+export interface FoundLink {
+  readonly what: string;
+  /** Whether following or rendering it runs code or leaks by itself. */
+  readonly active: boolean;
+  /** The text without it, where it is an image whose words say the same. */
+  readonly without?: string;
+}
+
+const markdownImage = /!\[([^\]]*)\]\([^)]*\)/g;
+
+/** A link in a text; undefined when there is none. */
+export function findLink(text: string): FoundLink | undefined {
+  if (/!\[[^\]]*\]\(|<img\b/i.test(text)) {
+    const without = text.replace(markdownImage, '$1');
+    return { what: 'an image, which is fetched when it is shown', active: true, ...(without !== text && { without }) };
+  }
   const scheme = /\b(javascript|vbscript|file|data):(?=\S*[/,(])/i.exec(text)?.[1];
   if (scheme !== undefined) return { what: `a ${scheme.toLowerCase()}: link`, active: true };
   const host = /\b(?:https?|wss?|ftp):\/\/([\w.-]+)/i.exec(text)?.[1];
