@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, errorKinds, GatehouseError } from '../core/index.js';
 
 /** A problem document (RFC 9457). */
@@ -50,10 +50,12 @@ export function describeProblem(error: GatehouseError, request_id: string): Prob
 /** Makes a GatehouseError of whatever a hook, a handler or Fastify threw. */
 export function toGatehouseError(error: unknown): GatehouseError {
   if (error instanceof GatehouseError) return error;
-  const status = isFastifyError(error) ? error.statusCode : undefined;
-  const code = isFastifyError(error) ? error.code : undefined;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new GatehouseError('body_too_large');
+  const status = readStatus(error);
+  if (error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new GatehouseError('body_too_large');
   if (status === 429) return new GatehouseError('rate_limited', { reason: 'per_address', retry_after: 1 });
+  const known = status === undefined ? undefined : fromStatus[status];
+  if (known) return new GatehouseError(known, { cause: error });
   if (status !== undefined && status >= 400 && status < 500) {
     return new GatehouseError('malformed_request', { detail: 'The request is not well-formed.', cause: error });
   }
@@ -63,8 +65,19 @@ export function toGatehouseError(error: unknown): GatehouseError {
   });
 }
 
-function isFastifyError(error: unknown): error is FastifyError {
-  return error instanceof Error && 'code' in error && 'statusCode' in error;
+/** What an app around this server refuses by, in its own hooks. */
+const fromStatus: Readonly<Record<number, ErrorCode>> = {
+  401: 'unauthenticated',
+  403: 'not_permitted',
+  404: 'not_found',
+  503: 'overloaded',
+};
+
+/** The status that Fastify or a hook gave an error. */
+function readStatus(error: unknown): number | undefined {
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : undefined;
 }
 
 export interface ErrorResponder {

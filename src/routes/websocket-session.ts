@@ -11,6 +11,7 @@ const closeGrace_ms = 1000;
 /** Codes of RFC 6455 section 7.4.1. */
 const goingAway = 1001;
 const policyViolation = 1008;
+const messageTooBig = 1009;
 
 interface Waiting {
   readonly data: Buffer;
@@ -24,6 +25,7 @@ interface Waiting {
 export class WebsocketSession {
   readonly #socket: WebSocket;
   readonly #calls: WebsocketCalls;
+  readonly #maxMessageBytes: number;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #waiting: Waiting[] = [];
   #inFlight = 0;
@@ -31,10 +33,15 @@ export class WebsocketSession {
   /** Why the connection is to be closed once its calls are answered. */
   #closing: { readonly code: number; readonly reason: string } | undefined;
 
-  constructor(socket: WebSocket, calls: WebsocketCalls, heartbeat_ms: number) {
+  constructor(
+    socket: WebSocket,
+    calls: WebsocketCalls,
+    { heartbeat_s, max_message_bytes }: { readonly heartbeat_s: number; readonly max_message_bytes: number },
+  ) {
     this.#socket = socket;
     this.#calls = calls;
-    this.#heartbeat = setInterval(() => this.#beat(), heartbeat_ms);
+    this.#maxMessageBytes = max_message_bytes;
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeat_s * 1000);
     socket.on('message', (data, isBinary) => this.#take(data, isBinary));
     socket.on('pong', () => {
       this.#alive = true;
@@ -51,7 +58,10 @@ export class WebsocketSession {
   #take(data: RawData, isBinary: boolean): void {
     this.#alive = true;
     if (this.#closing) return;
-    this.#waiting.push({ data: toBuffer(data), isBinary });
+    const message = toBuffer(data);
+    // Where the websocket server is an app's own, its bound is the app's too.
+    if (message.length > this.#maxMessageBytes) return this.#refuseLength();
+    this.#waiting.push({ data: message, isBinary });
     this.#startNext();
   }
 
@@ -116,9 +126,16 @@ export class WebsocketSession {
   }
 
   #noteError(error: Error): void {
-    if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
-      this.#calls.refuse(new GatehouseError('body_too_large', { detail: 'The message is too large.' }));
-    }
+    if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#recordLength();
+  }
+
+  #refuseLength(): void {
+    this.#recordLength();
+    this.#closeAfterAnswers(messageTooBig, 'The message is too large.');
+  }
+
+  #recordLength(): void {
+    this.#calls.refuse(new GatehouseError('body_too_large', { detail: 'The message is too large.' }));
   }
 
   #end(): void {

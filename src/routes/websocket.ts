@@ -130,7 +130,7 @@ function openSession(
     presented: present(request),
     ...readParams(request),
   });
-  const session = new WebsocketSession(socket, calls, settings.heartbeat_s * 1000);
+  const session = new WebsocketSession(socket, calls, settings);
   // Not a call: it only stands among the streams, so that a drain finds it.
   const scope = new CallScope(request_id, 0, principal.id);
   connections.add(principal.id);
