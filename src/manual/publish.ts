@@ -19,7 +19,9 @@ export interface Representation {
   /** Strong validator (RFC 9110 section 8.8.3); each coding has its own. */
   readonly etag: string;
   readonly coding: ContentCoding;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names and values in turn; of the answer, and of the one that says that the caller has it already. */
+  readonly head: readonly string[];
+  readonly unchanged_head: readonly string[];
 }
 
 /** One caller's view of one manual or of all: bytes built once for everyone with the same rights. */
@@ -76,16 +78,21 @@ export class View {
 
   #represent(bytes: Buffer, coding: ContentCoding): Representation {
     const etag = coding === 'identity' ? `"${this.#digest}"` : `"${this.#digest}-${coding}"`;
-    const headers: Record<string, string> = {
+    const unchanged = { etag, 'cache-control': 'private', vary: 'Authorization, Accept-Encoding' };
+    const headers = {
       'content-type': 'application/json',
       'content-length': String(bytes.length),
-      etag,
-      'cache-control': 'private',
-      vary: 'Authorization, Accept-Encoding',
+      ...unchanged,
       ...this.#extraHeaders,
+      ...(coding !== 'identity' && { 'content-encoding': coding }),
     };
-    if (coding !== 'identity') headers['content-encoding'] = coding;
-    return { bytes, etag, coding, headers };
+    return {
+      bytes,
+      etag,
+      coding,
+      head: Object.entries(headers).flat(),
+      unchanged_head: Object.entries(unchanged).flat(),
+    };
   }
 }
 

@@ -31,7 +31,8 @@ export function authorizeTool(exchange: Exchange, manual: string, name: string):
   const { generation } = exchange;
   const principal = requirePrincipal(exchange);
   const tool = generation.catalog.find(manual, name);
-  exchange.asked_for = `${manual}.${name}`;
+  // The same text, but one that every request for the tool shares.
+  exchange.asked_for = tool?.id ?? `${manual}.${name}`;
   const decision = generation.policy.decide(principal, tool, exchange);
   exchange.honeypot = decision.reason === 'honeypot';
   if (!tool || decision.verdict === 'hidden') return new GatehouseError('not_found');

@@ -11,8 +11,16 @@ import {
   isStreamable,
   type Recorder,
 } from '../pipeline/index.js';
+import type { Answers, Head } from './answer.js';
 import { describeProblem, toGatehouseError } from './errors.js';
 import { writeBytes, writeNdjson, writeSse } from './stream.js';
+
+/** What the routes of calls are made of. */
+export interface CallParts {
+  readonly gate: Gate;
+  readonly record: Recorder['record'];
+  readonly answers: Answers;
+}
 
 /**
  * The order of every call, and the reason for it:
@@ -23,8 +31,9 @@ import { writeBytes, writeNdjson, writeSse } from './stream.js';
  * 5. dispatch: the one stage that leaves this process.
  * 6. record: hooked to the response and to the abort alike (server), turns the exchange into one event.
  */
-export function registerCallRoutes(app: FastifyInstance, gate: Gate, record: Recorder['record']): void {
-  const call = createCallHandler(gate, record);
+export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void {
+  const { gate } = parts;
+  const call = createCallHandler(parts);
   const onRequest = [markCall, createAuthenticate(gate), authorizeCall, createLimit(gate, 'call')];
   const url = '/tools/:manual/:tool';
   app.post(url, { onRequest, preHandler: createValidate('body') }, call);
@@ -37,16 +46,20 @@ function markCall(request: FastifyRequest, _reply: FastifyReply, done: () => voi
   done();
 }
 
-function createCallHandler(gate: Gate, record: Recorder['record']) {
+function createCallHandler(parts: CallParts) {
+  const { gate, answers } = parts;
   return async function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { exchange } = request;
     const write = isStreamable(exchange) ? chooseWriter(request.headers.accept) : undefined;
-    if (write) return stream(gate, record, request, reply, write);
+    if (write) return stream(parts, request, reply, write);
     const { body } = await dispatchCall(gate, exchange);
-    // Exactly this type: the Python client hands back a string for anything else.
-    return reply.header('content-type', 'application/json').header('cache-control', 'no-store').send(body);
+    answers.send(request, reply, 200, [...callHead, String(body.length)], body);
+    return reply;
   };
 }
+
+// Exactly this type: the Python client hands back a string for anything else.
+const callHead: Head = ['content-type', 'application/json', 'cache-control', 'no-store', 'content-length'];
 
 type Writer = typeof writeSse;
 
@@ -59,13 +72,13 @@ function chooseWriter(accept: string | undefined): Writer | undefined {
 }
 
 async function stream(
-  gate: Gate,
-  record: Recorder['record'],
+  { gate, record, answers }: CallParts,
   request: FastifyRequest,
   reply: FastifyReply,
   write: Writer,
 ): Promise<FastifyReply> {
   const { exchange } = request;
+  answers.dress(request, reply);
   const answer = {
     headers: headersOf(reply),
     describeProblem: (error: GatehouseError) => JSON.stringify(describeProblem(error, exchange.request_id)),

@@ -11,10 +11,12 @@ import {
   readParams,
   requirePrincipal,
 } from '../pipeline/index.js';
+import type { Answers } from './answer.js';
 
 /** `GET /utcp` and `GET /utcp/:manual`: this caller's view, as bytes that were built once for all with its rights. */
-export function registerManualRoutes(app: FastifyInstance, gate: Gate): void {
+export function registerManualRoutes(app: FastifyInstance, gate: Gate, answers: Answers): void {
   const onRequest = [markManual, createAuthenticate(gate), authorizeDiscovery, createLimit(gate, 'discovery')];
+  const serveManual = createManualHandler(answers);
   app.get('/utcp', { onRequest }, serveManual);
   app.get('/utcp/:manual', { onRequest }, serveManual);
 }
@@ -25,13 +27,19 @@ function markManual(request: FastifyRequest, _reply: FastifyReply, done: () => v
   done();
 }
 
-function serveManual(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
-  const { exchange } = request;
-  const view = findView(exchange);
-  exchange.tools_listed = view.tools;
-  const representation = view.encode(chooseCoding(request.headers['accept-encoding']));
-  if (representation instanceof Promise) return representation.then((late) => send(request, reply, late));
-  return send(request, reply, representation);
+function createManualHandler(answers: Answers) {
+  return function serveManual(request: FastifyRequest, reply: FastifyReply): void {
+    const { exchange } = request;
+    const view = findView(exchange);
+    exchange.tools_listed = view.tools;
+    const representation = view.encode(chooseCoding(request.headers['accept-encoding']));
+    if (representation instanceof Promise) {
+      representation.then(
+        (late) => send(answers, request, reply, late),
+        (error) => reply.send(error),
+      );
+    } else send(answers, request, reply, representation);
+  };
 }
 
 /** The view that the exchange's caller has. Throws GatehouseError `not_found` for a manual that shows it nothing. */
@@ -50,18 +58,11 @@ export function findView(exchange: Exchange): View {
   return view;
 }
 
-function send(request: FastifyRequest, reply: FastifyReply, representation: Representation): FastifyReply {
-  const { bytes, headers, etag } = representation;
+function send(answers: Answers, request: FastifyRequest, reply: FastifyReply, representation: Representation): void {
+  const { bytes, head, unchanged_head, etag } = representation;
   const condition = request.headers['if-none-match'];
-  if (condition !== undefined && matchesEtag(condition, etag)) {
-    reply
-      .code(304)
-      .header('etag', etag)
-      .header('cache-control', 'private')
-      .header('vary', headers.vary ?? '');
-    return reply.send();
-  }
-  return reply.headers(headers).send(bytes);
+  if (condition !== undefined && matchesEtag(condition, etag)) answers.send(request, reply, 304, unchanged_head);
+  else answers.send(request, reply, 200, head, bytes);
 }
 
 /** If-None-Match (RFC 9110 section 13.1.2): weak comparison, since a gateway that compresses weakens our validator. */

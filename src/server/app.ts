@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { ServerConfig } from '../config/index.js';
 import { GatehouseError, LoadError } from '../core/index.js';
 import { createRecord, Exchange, type Gate, type Recorder } from '../pipeline/index.js';
+import type { Answers } from '../routes/answer.js';
 import type { ErrorResponder } from '../routes/errors.js';
 import { createRequestIds } from './request-id.js';
 
@@ -33,8 +34,8 @@ export function createApp(settings: ServerConfig): FastifyInstance {
 export interface ExchangeParts {
   readonly gate: Gate;
   readonly errors: ErrorResponder;
-  /** The standard headers. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Puts the standard headers on. */
+  readonly answers: Answers;
   readonly max_body_bytes: number;
   /** Whether paths that lead nowhere are this server's to answer. */
   readonly owns_unknown_paths: boolean;
@@ -45,15 +46,18 @@ export interface ExchangeParts {
  * it stays within `app`, which may be a part of a greater one.
  */
 export function installExchange(app: FastifyInstance, parts: ExchangeParts): Recorder {
-  const { gate, errors, headers, max_body_bytes } = parts;
+  const { gate, errors, answers, max_body_bytes } = parts;
   const record = createRecord(gate);
   const open = createOpener(gate);
   app.decorateRequest('exchange');
   app.addHook('onRequest', (request, reply, done) => {
     open(request);
     record.watchAbort(request, reply);
-    reply.headers(headers).header('x-request-id', request.exchange.request_id);
-    if (gate.draining) reply.header('connection', 'close');
+    done();
+  });
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    open(request);
+    answers.dress(request, reply);
     done();
   });
   // A hook of an app that this one is a part of comes first, and may end a request that has no exchange yet.

@@ -15,6 +15,7 @@ import {
 } from '../limits/index.js';
 import type { Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry, type UpstreamReport } from '../protocols/index.js';
+import { createAnswers } from '../routes/answer.js';
 import { registerCallRoutes } from '../routes/call.js';
 import { createErrorResponder } from '../routes/errors.js';
 import { registerHealthRoutes } from '../routes/health.js';
@@ -324,18 +325,20 @@ class Server implements GatehouseServer {
       challenge: (error, scope) => renderChallenge(this.#url, toBearerError(error), scope),
       report,
     });
+    const headers = await computeStandardHeaders(isSecure(this.app) || this.#url.startsWith('https:'));
+    const answers = createAnswers(gate, headers, this.#isGuest);
     const { record } = installExchange(this.app, {
       gate,
       errors,
-      headers: await computeStandardHeaders(isSecure(this.app) || this.#url.startsWith('https:')),
+      answers,
       max_body_bytes: this.#settings.max_body_bytes,
       owns_unknown_paths: !this.#isGuest || this.app.prefix !== '',
     });
     // Taking upgrades for an app that does not would answer those that other parts of it wait for.
     const hasWebsockets = !this.#isGuest || takesWebsockets(this.app);
     if (hasWebsockets) await installWebsockets(this.app, this.#settings.websocket);
-    registerManualRoutes(this.app, gate);
-    registerCallRoutes(this.app, gate, record);
+    registerManualRoutes(this.app, gate, answers);
+    registerCallRoutes(this.app, { gate, record, answers });
     if (hasWebsockets) registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
     await registerOauthRoutes(this.app, gate);
     registerHealthRoutes(this.app, gate);
