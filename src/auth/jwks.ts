@@ -33,7 +33,7 @@ interface LoadedSet {
   readonly resolve: Resolver;
   readonly fetched_at: number;
   /** PEM by algorithm and key id; only of keys that the set holds, so it is as bounded as the set. */
-  readonly found: Map<string, KeyAnswer>;
+  readonly found: Map<string, string>;
 }
 
 /**
@@ -62,7 +62,8 @@ export class RemoteKeySet implements KeySource {
     const set = this.#usable();
     if (!set) return this.#findAfterRefresh(keyId, algorithm);
     if (this.#age(set) > this.#config.max_age_s * 1000) void this.#refresh();
-    return set.found.get(`${algorithm} ${keyId ?? ''}`) ?? this.#search(set, keyId, algorithm);
+    const key = set.found.get(`${algorithm} ${keyId ?? ''}`);
+    return key === undefined ? this.#search(set, keyId, algorithm) : this.#answer(set, key);
   }
 
   #usable(): LoadedSet | undefined {
@@ -75,16 +76,26 @@ export class RemoteKeySet implements KeySource {
   }
 
   async #search(set: LoadedSet, keyId: string | undefined, algorithm: SigningAlgorithm): Promise<KeyAnswer> {
-    const answer = await select(set, keyId, algorithm);
+    const key = await select(set, keyId, algorithm);
     // An unknown key may be a new one; a key that is there and does not fit stays so.
-    return answer ?? this.#findAfterRefresh(keyId, algorithm);
+    return key === undefined ? this.#findAfterRefresh(keyId, algorithm) : this.#answer(set, key);
+  }
+
+  // A set that should have been refreshed by now is looked at again as soon as the provider may be asked again.
+  #answer(set: LoadedSet, key: string | KeyAnswer): KeyAnswer {
+    if (typeof key !== 'string') return key;
+    const { max_age_s, max_stale_s, min_refresh_s } = this.#config;
+    const fresh = set.fetched_at + max_age_s * 1000;
+    const end = fresh + max_stale_s * 1000;
+    return { key, remember_until: Math.min(Math.max(fresh, this.#now() + min_refresh_s * 1000), end) };
   }
 
   async #findAfterRefresh(keyId: string | undefined, algorithm: SigningAlgorithm): Promise<KeyAnswer> {
     await this.#refresh();
     const set = this.#usable();
-    const answer = set && (await select(set, keyId, algorithm));
-    return answer ?? (this.#failing || !set ? unavailable : unknownKey);
+    const key = set && (await select(set, keyId, algorithm));
+    if (set && key !== undefined) return this.#answer(set, key);
+    return this.#failing || !set ? unavailable : unknownKey;
   }
 
   // Never rejects. Resolves at once while the last attempt is too recent.
@@ -148,18 +159,18 @@ function parseKeySet(answer: unknown): JSONWebKeySet | undefined {
   return { keys };
 }
 
-// undefined: the set has no such key. A key that can't be imported, or one of several that a token without `kid` could
-// mean, is refused, and no refresh would help.
+// The key's PEM; undefined: the set has no such key. A key that can't be imported, or one of several that a token without
+// `kid` could mean, is refused, and no refresh would help.
 async function select(
   set: LoadedSet,
   keyId: string | undefined,
   algorithm: SigningAlgorithm,
-): Promise<KeyAnswer | undefined> {
+): Promise<string | KeyAnswer | undefined> {
   try {
     const key = await set.resolve({ alg: algorithm, ...(keyId === undefined ? {} : { kid: keyId }) });
-    const answer = { key: await exportSPKI(key) };
-    set.found.set(`${algorithm} ${keyId ?? ''}`, answer);
-    return answer;
+    const pem = await exportSPKI(key);
+    set.found.set(`${algorithm} ${keyId ?? ''}`, pem);
+    return pem;
   } catch (error) {
     return error instanceof errors.JWKSNoMatchingKey ? undefined : unknownKey;
   }

@@ -80,10 +80,16 @@ export class JwtVerifier implements CredentialVerifier {
       clock_tolerance_ms: this.#tolerance_ms,
     });
     if (typeof claims === 'string') return this.#reject(claims, issuer, form);
-    return this.#accept(token, form, issuer, claims);
+    return this.#accept(token, form, issuer, claims, answer.remember_until);
   }
 
-  #accept(token: string, form: TokenForm, issuer: TrustedIssuer, claims: JsonObject): CredentialVerdict {
+  #accept(
+    token: string,
+    form: TokenForm,
+    issuer: TrustedIssuer,
+    claims: JsonObject,
+    rememberUntil = Number.POSITIVE_INFINITY,
+  ): CredentialVerdict {
     const { iat, exp, jti } = claims;
     if (typeof iat === 'number' && iat * 1000 > this.#now() + this.#tolerance_ms) {
       return this.#reject('token_not_yet_valid', issuer, form);
@@ -101,7 +107,7 @@ export class JwtVerifier implements CredentialVerifier {
     return {
       kind: 'principal',
       principal,
-      expires_at: exp * 1000 + this.#tolerance_ms,
+      expires_at: Math.min(exp * 1000 + this.#tolerance_ms, rememberUntil),
       ...(jti === undefined ? {} : { token_id: jti }),
       ...(binding === undefined ? {} : { bound_to: binding.thumbprint }),
     };

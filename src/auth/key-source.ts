@@ -6,6 +6,11 @@ export type KeyAnswer =
   | {
       /** PEM of a public key, or the bytes of a shared secret. */
       readonly key: string | Buffer;
+      /**
+       * Epoch milliseconds until which a verification by it may be remembered: a key that its issuer withdraws must not
+       * live on in what was verified by it. Absent: as long as the token is good.
+       */
+      readonly remember_until?: number;
     }
   | { readonly refused: AuthFailureReason };
 

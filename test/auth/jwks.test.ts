@@ -29,6 +29,7 @@ const find = async (kid: string | null = 'one', algorithm: 'ES256' | 'RS256' = '
   set.find(kid ?? undefined, algorithm);
 const pem = (key: typeof one): KeyAnswer => ({
   key: String(key.publicKey.export({ type: 'spki', format: 'pem' })).trimEnd(),
+  remember_until: expect.any(Number),
 });
 const waitUntil = async (condition: () => boolean) => {
   const end = Date.now() + 5000;
@@ -54,9 +55,19 @@ describe('a key set by URL', () => {
     expect(provider.requests).toBe(1);
   });
 
+  it('says how long what it verified may be remembered: until it should be refreshed, and never past its end', async () => {
+    const fetched = now;
+    expect(await find()).toHaveProperty('remember_until', fetched + 100_000);
+    await provider.stop();
+    now = fetched + 110_000;
+    expect(await find()).toHaveProperty('remember_until', now + 10_000);
+    now = fetched + 149_000;
+    expect(await find()).toHaveProperty('remember_until', fetched + 150_000);
+  });
+
   it('is asked for once by a hundred requests at the same time', async () => {
     const answers = await Promise.all(Array.from({ length: 100 }, () => find()));
-    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(new Set([JSON.stringify(pem(one))]));
+    expect(answers).toEqual(Array(100).fill(pem(one)));
     expect(provider.requests).toBe(1);
   });
 

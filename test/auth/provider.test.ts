@@ -81,7 +81,7 @@ describe('a real identity provider (oidc-provider)', () => {
     expect(provider.key_requests).toBe(2);
   });
 
-  it('withdraws a key, and its tokens are refused once the set has been fetched again', async () => {
+  it('withdraws a key, and its tokens are refused once the set has been fetched again, those that were verified before too', async () => {
     const [one, two] = [makeKey('ES256', 'one'), makeKey('ES256', 'two')];
     await provider.start([one]);
     connectByKeys();
@@ -89,9 +89,8 @@ describe('a real identity provider (oidc-provider)', () => {
     expect(await outcome(old)).toBe('agent reader tools:read');
     await provider.stop();
     await provider.start([two]);
-    wait(20);
+    wait(61);
     expect(await outcome(await provider.issue())).toBe('agent reader tools:read');
-    identity?.authenticator.invalidate();
     expect(await outcome(old)).toBe('token_key_unknown');
   });
 
@@ -103,10 +102,8 @@ describe('a real identity provider (oidc-provider)', () => {
     expect(await outcome(token)).toBe('agent reader tools:read');
     await provider.stop();
     wait(119);
-    identity?.authenticator.invalidate();
     expect(await outcome(token)).toBe('agent reader tools:read');
-    wait(11);
-    identity?.authenticator.invalidate();
+    wait(2);
     await vi.waitFor(async () => expect(await outcome(token)).toBe('issuer_unavailable'));
     await provider.start([key]);
     wait(11);

@@ -20,7 +20,9 @@ export class StubProvider {
     });
   }
 
+  /** Listens, unless it does already. */
   async start(port = 0): Promise<string> {
+    if (this.#server.listening) return this.url;
     await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
     return this.url;
   }
