@@ -5,6 +5,7 @@ import { callCommand } from './call.js';
 import { callersCommand } from './callers.js';
 import { checkCommand } from './check.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
+import { diffCommand } from './diff.js';
 import { explainCommand } from './explain.js';
 import { importCommand } from './import.js';
 import { initCommand } from './init.js';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   initCommand,
   importCommand,
   lintCommand,
+  diffCommand,
   checkCommand,
   manualCommand,
   explainCommand,

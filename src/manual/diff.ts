@@ -1,4 +1,4 @@
-import type { AuthoredManual, AuthoredTool, Json, JsonObject } from '../core/index.js';
+import { type AuthoredManual, type AuthoredTool, isJsonObject, type Json, type JsonObject } from '../core/index.js';
 import { diffSchemas } from './diff-schema.js';
 
 /** A step of a semantic version (semver.org 2.0.0, 7 and 8). */
@@ -30,6 +30,8 @@ export interface Change {
   readonly step: VersionStep;
   /** In words; never quotes a credential. */
   readonly message: string;
+  /** What an agent read before and reads now, where the change is one of a tool's own words. */
+  readonly words?: { readonly before: string; readonly after: string };
 }
 
 export interface ManualDiff {
@@ -84,7 +86,8 @@ function diffTexts(before: AuthoredTool, after: AuthoredTool): readonly Change[]
   const { name } = before;
   const changes: Change[] = [];
   if (before.description !== after.description) {
-    changes.push(change('description-changed', name, '/description', 'patch', 'the description changed'));
+    const words = { before: before.description, after: after.description };
+    changes.push({ ...change('description-changed', name, '/description', 'patch', 'the description changed'), words });
   }
   const [old, fresh] = [new Set(before.tags), new Set(after.tags)];
   const lost = before.tags.filter((tag) => !fresh.has(tag));
@@ -130,6 +133,11 @@ function diffTemplates(name: string, before: JsonObject, after: JsonObject): rea
     const message = `calls go to ${newHost || 'no host'} instead of ${host || 'no host'}`;
     changes.push(change('host-changed', name, `${at}/url`, 'major', message));
   }
+  const [tokens, newTokens] = [before.auth, after.auth].map((auth) => isJsonObject(auth) && hostOf(auth.token_url));
+  if (tokens && newTokens && tokens !== newTokens) {
+    const message = `credentials for tokens go to ${newTokens} instead of ${tokens}`;
+    changes.push(change('host-changed', name, `${at}/auth/token_url`, 'major', message));
+  }
   for (const field of ['call_template_type', 'http_method']) {
     if (equal(before[field], after[field])) continue;
     const message = `${field} goes from ${text(before[field])} to ${text(after[field])}`;
@@ -173,7 +181,12 @@ function diffScopes(before: AuthoredTool, after: AuthoredTool): readonly Change[
 
 function describeAuth(before: Json | undefined, after: Json | undefined): string {
   if (before === undefined) return 'a credential is sent now';
-  return after === undefined ? 'no credential is sent any more' : 'another credential is sent, or in another way';
+  if (after === undefined) return 'no credential is sent any more';
+  const [old, fresh] = [isJsonObject(before) ? before : {}, isJsonObject(after) ? after : {}];
+  const fields = [...new Set([...Object.keys(old), ...Object.keys(fresh)])].filter(
+    (key) => !equal(old[key], fresh[key]),
+  );
+  return `another credential is sent, or in another way (${fields.join(', ')})`;
 }
 
 function statedStep(before: string, after: string): ManualDiff['stated'] {

@@ -21,6 +21,8 @@ describeWithProgram('curl', 'a reader who does what a guide says', () => {
 
   it('rotates a key without a gap', () => followGuide('docs/guides/rotate-a-key.md', build), 60_000);
 
+  it('compares two versions', () => followGuide('docs/diff.md', build), 60_000);
+
   it('lints a manual and mends it', () => followGuide('docs/lint/README.md', build), 60_000);
 
   it('gives an agent read-only access', () => followGuide('docs/guides/read-only-agent.md', build), 60_000);
