@@ -8,10 +8,11 @@ import {
   type EveryUpstream,
   type ProtocolCase,
   protocolCases,
+  sleepTime,
   startEveryProtocol,
   startEveryUpstream,
 } from '../support/every-protocol.js';
-import { childProcesses, eventually } from '../support/processes.js';
+import { childProcesses, eventually, processesWith } from '../support/processes.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { countResources, expectNothingLeft, type OpenResources } from '../support/resources.js';
 import { bearer } from '../support/server.js';
@@ -80,6 +81,12 @@ describeWithProgram('bwrap', 'a running server leaves no process, socket, file d
   }
 
   async function expectNothingAtAll(): Promise<void> {
+    expect(
+      await eventually(
+        () => processesWith(sleepTime),
+        (found) => found.length === 0,
+      ),
+    ).toEqual([]);
     expect(await eventually(childProcesses, (found) => found.length <= children.length)).toEqual(children);
     await expect.poll(() => upstreams.sockets.open).toBe(0);
     await expectNothingLeft(before);

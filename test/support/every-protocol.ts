@@ -20,6 +20,9 @@ export interface ProtocolCase {
   readonly hangs: boolean;
 }
 
+/** How long a program that hangs sleeps: a text by which its processes are found. */
+export const sleepTime = `5.${process.pid}`;
+
 const word = 'wörd';
 const events = [{ n: 1, word }, { n: 2 }];
 const plain = { args: { word }, hangs: true };
@@ -173,7 +176,7 @@ function describeTemplate(name: string, kind: ToolKind, { mcp_port }: EveryUpstr
     case 'socket':
       return { call_template_type: 'websocket', url: `\${API_SOCKET_URL}/${path}`, auth };
     case 'program': {
-      if (kind === '_hang') return { call_template_type: 'cli', command: '/usr/bin/sleep', args: ['5'] };
+      if (kind === '_hang') return { call_template_type: 'cli', command: '/usr/bin/sleep', args: [sleepTime] };
       if (kind === '_fail') return { call_template_type: 'cli', command: '/usr/bin/false' };
       return { call_template_type: 'cli', command: '/usr/bin/printf', args: ['%s', '${word}'] };
     }
@@ -181,7 +184,7 @@ function describeTemplate(name: string, kind: ToolKind, { mcp_port }: EveryUpstr
       const command = {
         '': '/usr/bin/printf %s UTCP_ARG_word_UTCP_END',
         _fail: '/usr/bin/false',
-        _hang: '/usr/bin/sleep 5',
+        _hang: `/usr/bin/sleep ${sleepTime}`,
       }[kind];
       return { call_template_type: 'cli', commands: [{ command }] };
     }

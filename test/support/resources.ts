@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
+import { eventually } from './processes.js';
 
 /** What this process holds open: file descriptors (sockets included), and active timers and handles by kind. */
 export interface OpenResources {
@@ -22,5 +23,6 @@ export async function expectNothingLeft(before: OpenResources): Promise<void> {
     const more = kinds.filter((kind) => (now.active[kind] ?? 0) > (before.active[kind] ?? 0));
     return now.descriptors > before.descriptors ? [...more, 'file descriptors'] : more;
   };
-  await expect.poll(left, { timeout: 5000, interval: 50 }).toEqual([]);
+  // Not by `expect.poll`: its own timer would count.
+  expect(await eventually(left, (kinds) => kinds.length === 0, 5000)).toEqual([]);
 }
