@@ -1,4 +1,5 @@
-export { answerChecklist, type ChecklistItem, describeChecklist } from './checklist.js';
+export { answerChecklist, describeChecklist } from './checklist.js';
+export type { ChecklistItem, Evidence } from './checklist-item.js';
 export {
   type ConfigObject,
   defaultKeysFile,

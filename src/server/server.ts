@@ -81,6 +81,7 @@ export async function mountServer(
   deps: ServerDependencies = {},
 ): Promise<readonly Finding[]> {
   refuseListenerSettings(loaded);
+  if (loaded.config.server.require_checklist) refuseFailedChecklist(loaded);
   const server = await openServer(loaded, deps, { app, is_guest: true });
   app.addHook('preClose', () => server.drain());
   app.addHook('onClose', () => server.release());
@@ -215,6 +216,7 @@ class Server implements GatehouseServer {
 
   async apply(loaded: LoadedConfig): Promise<void> {
     refuseFixedChanges(this.#loaded, loaded);
+    if (this.#settings.require_checklist) refuseFailedChecklist(loaded);
     const next = buildGeneration(loaded, this.#parts(loaded));
     await this.#protocols.start();
     this.#anomalies.follow(loaded);
