@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ServerConfig } from '../config/index.js';
 import { GatehouseError, LoadError } from '../core/index.js';
 import { createRecord, Exchange, type Gate, type Recorder } from '../pipeline/index.js';
@@ -48,25 +48,20 @@ export interface ExchangeParts {
 export function installExchange(app: FastifyInstance, parts: ExchangeParts): Recorder {
   const { gate, errors, answers, max_body_bytes } = parts;
   const record = createRecord(gate);
-  const open = createOpener(gate);
+  const open = createOpener(gate, record);
   app.decorateRequest('exchange');
   app.addHook('onRequest', (request, reply, done) => {
-    open(request);
-    record.watchAbort(request, reply);
-    done();
-  });
-  app.addHook('onSend', (request, reply, _payload, done) => {
-    open(request);
-    answers.dress(request, reply);
+    open(request, reply);
     done();
   });
   // A hook of an app that this one is a part of comes first, and may end a request that has no exchange yet.
-  app.addHook('onResponse', (request, reply, done) => {
-    open(request);
-    record.onResponse(request, reply, done);
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    open(request, reply);
+    answers.dress(request, reply);
+    done();
   });
   app.setErrorHandler((error, request, reply) => {
-    open(request);
+    open(request, reply);
     return errors.send(request, reply, error);
   });
   if (parts.owns_unknown_paths) {
@@ -80,14 +75,15 @@ export function installExchange(app: FastifyInstance, parts: ExchangeParts): Rec
   return record;
 }
 
-/** Gives a request its exchange, once. */
-function createOpener(gate: Gate): (request: FastifyRequest) => void {
+/** Gives a request its exchange, once, and sees to it that it is recorded. */
+function createOpener(gate: Gate, record: Recorder): (request: FastifyRequest, reply: FastifyReply) => void {
   const makeId = createRequestIds();
-  return (request) => {
+  return (request, reply) => {
     if (request.exchange) return;
     const { traceparent, tracestate } = request.headers;
     request.exchange = new Exchange(gate.generation, makeId(), request.ip, single(traceparent), single(tracestate));
     gate.active++;
+    record.watch(request.exchange, reply);
   };
 }
 
