@@ -1,3 +1,4 @@
+export { basePathOf, createUrlRewriter } from './base-path.js';
 export { answerChecklist, describeChecklist } from './checklist.js';
 export type { ChecklistItem, Evidence } from './checklist-item.js';
 export {
@@ -10,4 +11,5 @@ export {
   parseConfig,
   readConfig,
 } from './load.js';
-export { configSchema, type GatehouseConfig, type ServerConfig, serverSchema } from './schema.js';
+export { configSchema, type GatehouseConfig } from './schema.js';
+export { type ServerConfig, serverSchema } from './server.js';
