@@ -64,6 +64,16 @@ describe('gatehouse init', () => {
     expect([check.code, check.err]).toEqual([0, '']);
   });
 
+  it('names another source and gives a narrower role when it is told to, and writes no example then', async () => {
+    const root = join(directory, 'sourced');
+    const { code, out } = await runCommand(['init', root, '--source', './shop.json', '--role', 'reader']);
+    const config = await readFile(join(root, 'config/gatehouse.yaml'), 'utf8');
+    expect([code, out.includes(join(root, 'config/shop.json'))]).toEqual([0, true]);
+    expect([config.includes('source: "./shop.json"'), config.includes('roles: [reader]')]).toEqual([true, true]);
+    await expect(readFile(join(root, 'config/manuals/my_api.yaml'))).rejects.toThrow('ENOENT');
+    expect((await runCommand(['init', join(directory, 'roled'), '--role', 'owner'])).code).toBe(2);
+  });
+
   it('never writes over what is there without --force', async () => {
     const root = join(directory, 'twice');
     await runCommand(['init', root]);

@@ -12,6 +12,10 @@ interface Block {
 }
 
 export interface GuideOptions {
+  /** The heading of the part of the page that is followed; all of it when absent. */
+  readonly section?: string;
+  /** Files that the reader has already, by name. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Texts of the page that this machine has something else for: addresses of upstreams. */
   readonly replace?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
@@ -21,14 +25,15 @@ export interface GuideOptions {
  * Does what a page of docs/ tells its reader to do, in a folder of its own and in a real shell: a block with a file's
  * name behind its language is written there, an `sh` block is run, and each line of a `text` block must stand in what
  * the block before it printed (`…` stands for anything). `gatehouse serve` goes on while the rest is run, as in another
- * terminal. Throws with the shell's whole output when a command fails or does not print what the page says.
+ * terminal. Gives what was printed. Throws with the shell's whole output when a command fails or does not print what the page says.
  */
-export async function followGuide(page: string, build: string, options: GuideOptions = {}): Promise<void> {
+export async function followGuide(page: string, build: string, options: GuideOptions = {}): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-guide-'));
   const port = await takeFreePort();
   const replace = { 'http://127.0.0.1:8080': `http://127.0.0.1:${port}`, ...options.replace };
-  const blocks = readPage(page).map((block) => ({ ...block, text: substitute(block.text, replace) }));
+  const blocks = readPage(page, options.section).map((block) => ({ ...block, text: substitute(block.text, replace) }));
   writeCommand(folder, build);
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(folder, 'work', name), text);
   const environment = {
     PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
     HOME: folder,
@@ -38,14 +43,25 @@ export async function followGuide(page: string, build: string, options: GuideOpt
   try {
     const printed = await run(writeScript(blocks), join(folder, 'work'), environment);
     requireOutput(blocks, printed);
+    return printed;
   } finally {
     endServers(join(folder, 'pids'));
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function readPage(page: string): readonly Block[] {
-  const text = readFileSync(join(import.meta.dirname, '../..', page), 'utf8');
+/** The commands that a page, or one part of it, has its reader type. */
+export function readCommands(page: string, section?: string): readonly string[] {
+  const shell = readPage(page, section).filter(({ language, file }) => language === 'sh' && file === undefined);
+  return shell.flatMap(({ text }) =>
+    text.split('\n').filter((line) => /^\w/.test(line) && !line.startsWith('export ')),
+  );
+}
+
+function readPage(page: string, section: string | undefined): readonly Block[] {
+  const whole = readFileSync(join(import.meta.dirname, '../..', page), 'utf8');
+  const text = section === undefined ? whole : (whole.split(/^## /m).find((part) => part.startsWith(section)) ?? '');
+  if (!text.includes('```')) throw new Error(`${page} has nothing to do under ${section}`);
   return [...text.matchAll(/^```(\w+)(?: (\S+))?\n(.*?)^```$/gms)].map(([, language = '', file, content = '']) => ({
     language,
     file,
