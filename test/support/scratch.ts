@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 
 /** A folder for each test, which is taken away after it; the result gives a path in it. */
 export function useScratch(): (name: string) => string {
@@ -10,5 +10,15 @@ export function useScratch(): (name: string) => string {
     folder = mkdtempSync(join(tmpdir(), 'gatehouse-'));
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  return (name) => join(folder, name);
+}
+
+/** One folder for all tests of a file or group. */
+export function useSharedScratch(): (name: string) => string {
+  let folder = '';
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'gatehouse-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return (name) => join(folder, name);
 }
