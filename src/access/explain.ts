@@ -17,6 +17,8 @@ export interface RoleExplanation {
 export interface Explanation extends Decision {
   readonly caller: string;
   readonly tool: string;
+  /** The kind of credential that was asked about. */
+  readonly credential: Principal['source'];
   readonly roles: readonly RoleExplanation[];
   readonly scopes?: readonly string[];
 }
@@ -40,6 +42,7 @@ export function explainDecision(
   return {
     caller: principal.id,
     tool: tool.id,
+    credential: principal.source,
     ...policy.decide(principal, tool, context),
     roles,
     ...(principal.scopes && { scopes: principal.scopes }),

@@ -41,4 +41,5 @@ export { KeysWatch, type KeysWatchOptions, readKeysFile } from './keys-watch.js'
 export { describeAuthorizationServer, describeResource, type MetadataParts, renderChallenge } from './metadata.js';
 export { type Revocation, RevocationList, type SharedRevocations } from './revocations.js';
 export { checkSecretForm, createSecret, secretPrefix } from './secret.js';
+export { makeClientPrincipal, SubjectMapper, type SubjectRules } from './subject.js';
 export { createTrustedIssuers, type IssuerParts } from './trusted-issuers.js';

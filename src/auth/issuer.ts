@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { JsonObject } from '../core/index.js';
-import { type CallerDirectory, makePrincipal, type OAuthClient, sortNames } from './caller.js';
+import { type CallerDirectory, type OAuthClient, sortNames } from './caller.js';
 import type { RevocationCheck } from './chain.js';
 import { type ClientCredentials, parseTokenRequest } from './client-credentials.js';
 import type { AuthFailureReason } from './credential.js';
 import { digestSecret, matchesDigest } from './digest.js';
 import type { TrustedIssuer } from './jwt.js';
 import type { KeyRing } from './key-ring.js';
-import { narrowScopes, readScopes } from './subject.js';
+import { makeClientPrincipal, readScopes } from './subject.js';
 
 export interface TokenIssuerOptions {
   readonly callers: CallerDirectory;
@@ -100,10 +100,7 @@ export class TokenIssuer {
       keys,
       map(claims, digest) {
         const client = find(claims);
-        if (!client) return 'client_unknown';
-        const granted = narrowScopes(readScopes(claims) ?? [], client.scopes);
-        const principal = makePrincipal(client.caller, 'oauth', digest);
-        return { ...principal, scopes: narrowScopes(granted, principal.scopes) };
+        return client ? makeClientPrincipal(client, readScopes(claims) ?? [], digest) : 'client_unknown';
       },
       claimedCaller: (claims) => find(claims)?.caller.id,
     };

@@ -1,5 +1,5 @@
 import { type Finding, isJsonObject, type Json, type JsonObject, type Principal, toPointer } from '../core/index.js';
-import { type CallerDirectory, sortNames } from './caller.js';
+import { type CallerDirectory, makePrincipal, type OAuthClient, sortNames } from './caller.js';
 import type { AuthFailureReason } from './credential.js';
 
 /** How one issuer's claims become a principal; see the configuration's `roles_claim` and the rest. */
@@ -66,6 +66,13 @@ export class SubjectMapper {
       ...(Object.hasOwn(roles_map, name) ? (roles_map[name] ?? []) : []),
     ]);
   }
+}
+
+/** The principal of a client of our own token endpoint, with a token of these scopes. */
+export function makeClientPrincipal(client: OAuthClient, scopes: readonly string[], digest: string): Principal {
+  const principal = makePrincipal(client.caller, 'oauth', digest);
+  const granted = narrowScopes(sortNames(scopes), client.scopes);
+  return { ...principal, scopes: narrowScopes(granted, principal.scopes) };
 }
 
 /** The findings of a `roles_map` that grants roles which the policy does not have. */

@@ -12,7 +12,7 @@ import {
   UsageError,
 } from './command.js';
 import { loadForCommand } from './configuration.js';
-import { principalOf } from './manual.js';
+import { principalOf, principalOptions } from './principal.js';
 
 /** `gatehouse explain CALLER TOOL`: the decision, and every role's part in it. */
 export const explainCommand: Command = {
@@ -21,6 +21,7 @@ export const explainCommand: Command = {
   usage: 'CALLER TOOL',
   options: {
     args: { type: 'string', value: 'JSON', help: 'arguments, for conditions that read them' },
+    ...principalOptions,
     address: { type: 'string', value: 'ADDRESS', help: 'the address it calls from (default 127.0.0.1)' },
     ...commonOptions,
   },
@@ -42,7 +43,7 @@ export const explainCommand: Command = {
       address: stringOf(input, 'address') ?? '127.0.0.1',
       args: argumentsOf(input),
     };
-    const explanation = explainDecision(loaded.policy, principalOf(loaded, caller), tool, context);
+    const explanation = explainDecision(loaded.policy, principalOf(input, loaded, caller), tool, context);
     if (flagOf(input, 'json')) io.out(JSON.stringify(explanation));
     else {
       io.out(`${caller} and ${id}: ${explanation.verdict} (${explanation.reason})`);

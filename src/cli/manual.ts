@@ -1,7 +1,4 @@
 import { Policy } from '../access/index.js';
-import { makePrincipal } from '../auth/index.js';
-import type { LoadedConfig } from '../config/index.js';
-import { LoadError, type Principal } from '../core/index.js';
 import { Publisher } from '../manual/index.js';
 import {
   type Command,
@@ -13,6 +10,7 @@ import {
   UsageError,
 } from './command.js';
 import { loadForCommand } from './configuration.js';
+import { principalOf, principalOptions } from './principal.js';
 
 /** `gatehouse manual --as CALLER`: what that caller is served, from the function that enforces it. */
 export const manualCommand: Command = {
@@ -21,6 +19,7 @@ export const manualCommand: Command = {
   usage: '--as CALLER [MANUAL]',
   options: {
     as: { type: 'string', value: 'CALLER', help: "a configured caller's id" },
+    ...principalOptions,
     address: { type: 'string', value: 'ADDRESS', help: 'the address it calls from (default 127.0.0.1)' },
     ...commonOptions,
   },
@@ -29,7 +28,7 @@ export const manualCommand: Command = {
     if (caller === undefined) throw new UsageError('--as CALLER is missing');
     const [manual] = input.positionals.length > 0 ? takePositionals(input, 'MANUAL') : [];
     const loaded = await loadForCommand(configFileOf(input, io), io);
-    const principal = principalOf(loaded, caller);
+    const principal = principalOf(input, loaded, caller);
     const context = { now_ms: Date.now(), address: stringOf(input, 'address') ?? '127.0.0.1' };
     const permissions = loaded.policy.permissionSet(principal, context);
     const { host, port, public_url } = loaded.config.server;
@@ -40,22 +39,8 @@ export const manualCommand: Command = {
     const tools = loaded.catalog.tools.filter(
       (tool) => (manual === undefined || tool.manual === manual) && Policy.isVisible(permissions, tool),
     );
-    const body = publisher.assemble(tools, 'bearer').toString('utf8');
+    const body = publisher.assemble(tools, principal.source === 'oauth' ? 'oauth' : 'bearer').toString('utf8');
     io.out(input.values.json === true ? body : JSON.stringify(JSON.parse(body), null, 2));
     return exitCodes.good;
   },
 };
-
-/** The principal that a configured caller is with an API key. Throws LoadError for a caller that is not configured. */
-export function principalOf(loaded: LoadedConfig, caller: string): Principal {
-  const found = loaded.config.callers.find(({ id }) => id === caller);
-  if (found) return makePrincipal(found, 'api_key', '');
-  const known = loaded.config.callers.map(({ id }) => id).join(', ');
-  throw LoadError.of({
-    rule: 'caller-unknown',
-    file: loaded.file,
-    pointer: '/callers',
-    message: `There is no caller ${caller}.`,
-    mend: known ? `Configured: ${known}.` : 'No callers are configured.',
-  });
-}

@@ -1,6 +1,4 @@
-export { basePathOf, createUrlRewriter } from './base-path.js';
-export { answerChecklist, describeChecklist } from './checklist.js';
-export type { ChecklistItem, Evidence } from './checklist-item.js';
+export { answerChecklist, type ChecklistItem, describeChecklist } from './checklist.js';
 export {
   type ConfigObject,
   defaultKeysFile,
@@ -11,5 +9,4 @@ export {
   parseConfig,
   readConfig,
 } from './load.js';
-export { configSchema, type GatehouseConfig } from './schema.js';
-export { type ServerConfig, serverSchema } from './server.js';
+export { configSchema, type GatehouseConfig, type ServerConfig, serverSchema } from './schema.js';

@@ -120,6 +120,45 @@ describe('gatehouse explain and manual --as', () => {
   });
 });
 
+describe('gatehouse explain', () => {
+  it('says what a token would be given, and refuses what names no one', async () => {
+    const root = join(directory, 'explain');
+    await runCommand(['init', root]);
+    const file = join(root, 'config/gatehouse.yaml');
+    const unknown = await runCommand(['explain', 'x', 'my_api.get_item', '--claims', '{}', '--config', file]);
+    expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('No such issuer is configured')]);
+    const text = await readFile(file, 'utf8');
+    await writeFile(
+      file,
+      `${text}\nauth:\n  jwt: [{ issuer: local, audience: here, secret_variable: UTCP_JWT_SECRET, algorithms: [HS256], roles_claim: groups, roles_map: { staff: [reader] } }]\n`,
+    );
+    const environment = { UTCP_JWT_SECRET: 'x'.repeat(40) };
+    const asToken = async (claims: object) => {
+      const args = ['explain', 'stranger', 'my_api.get_item', '--claims', JSON.stringify(claims)];
+      return runCommand([...args, '--config', file, '--json'], { environment });
+    };
+    expect(JSON.parse((await asToken({ groups: ['staff'] })).out)).toMatchObject({
+      credential: 'jwt',
+      verdict: 'callable',
+    });
+    expect(JSON.parse((await asToken({ groups: ['guests'] })).out)).toMatchObject({ verdict: 'hidden' });
+    const narrowed = await asToken({ groups: ['staff'], scope: 'tools:read' });
+    expect(JSON.parse(narrowed.out)).toMatchObject({ verdict: 'visible', required_scope: 'tools:execute' });
+    expect((await asToken({ scope: 7 })).code).toBe(2);
+    for (const args of [
+      ['--credential', 'oauth'],
+      ['--credential', 'x'],
+      ['--issuer', 'x'],
+      ['--claims', '[]'],
+    ]) {
+      const { code } = await runCommand(['explain', 'me', 'my_api.get_item', ...args, '--config', file], {
+        environment,
+      });
+      expect([args, code]).toEqual([args, 2]);
+    }
+  });
+});
+
 describe('gatehouse keys', () => {
   it('creates a key that shows once, rotates it without a gap, revokes it, and lists digests alone', async () => {
     const root = join(directory, 'keys');
