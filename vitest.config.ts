@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Runs of minutes have a configuration of their own.
+    exclude: [...configDefaults.exclude, 'test/chaos/**', 'test/soak/**'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',

@@ -1,5 +1,5 @@
 import type { Client } from '../client/index.js';
-import { type Arguments, isJsonObject } from '../core/index.js';
+import { type Arguments, holdsInexactNumber, isJsonObject } from '../core/index.js';
 import { clientOptions, withClient } from './client-options.js';
 import {
   type Command,
@@ -49,11 +49,18 @@ function printResult(result: unknown, input: CommandInput): string {
 }
 
 function readArguments(text: string): Arguments {
+  const value = parseObject(text);
+  if (value === undefined) throw new UsageError('--args must be a JSON object');
+  if (holdsInexactNumber(text)) throw new UsageError('--args holds a number that cannot be carried exactly: quote it');
+  return value;
+}
+
+function parseObject(text: string): Arguments | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    if (isJsonObject(value)) return value;
+    return isJsonObject(value) ? value : undefined;
   } catch {
-    // Said below, with what would be right.
+    // Not JSON, so no object.
+    return undefined;
   }
-  throw new UsageError('--args must be a JSON object');
 }

@@ -1,9 +1,9 @@
-import { answerChecklist, type ChecklistItem, describeChecklist } from '../config/index.js';
+import { answerChecklist, type ChecklistItem, describeChecklist, type Evidence } from '../config/index.js';
 import type { Finding } from '../core/index.js';
 import { buildServer } from '../server/server.js';
 import { type Command, commonOptions, configFileOf, exitCodes, flagOf, type Io, takePositionals } from './command.js';
 import { loadForCommand } from './configuration.js';
-import { paint, renderFindings, toFindingRows } from './terminal.js';
+import { paint, printable, renderFindings, toFindingRows } from './terminal.js';
 
 /** `gatehouse check`: the configuration, its manuals and the guide's checklists, against what would run. */
 export const checkCommand: Command = {
@@ -11,7 +11,10 @@ export const checkCommand: Command = {
   summary: 'check the configuration, its manuals and the provider checklist',
   usage: '',
   options: { strict: { type: 'boolean', help: 'warnings fail as errors do' }, ...commonOptions },
-  notes: ['Exit 1 when the checklist or the configuration fails, 2 when a file cannot be read.'],
+  notes: [
+    'Answers every line of the security guide: pass, fail or not applicable, and what the answer rests on.',
+    'Exit 1 when the checklist or the configuration fails, 2 when a file cannot be read.',
+  ],
   async run(input, io) {
     takePositionals(input);
     const loaded = await loadForCommand(configFileOf(input, io), io);
@@ -54,9 +57,16 @@ function printReport(io: Io, items: readonly ChecklistItem[], findings: readonly
     io.out(paint(io, 'bold', listTitles[list]));
     for (const item of items.filter((candidate) => candidate.list === list)) {
       const { colour, text } = marks[item.status];
-      io.out(`  ${paint(io, colour, text)}  ${item.title}\n        ${item.evidence.join('\n        ')}`);
+      io.out(
+        `  ${paint(io, colour, text)}  ${item.title}\n        ${item.evidence.map(describeEvidence).join('\n        ')}`,
+      );
     }
   }
   const failed = items.filter(({ status }) => status === 'fail').length;
   io.out(failed === 0 ? 'No item fails.' : `${failed} of ${items.length} items fail.`);
+}
+
+function describeEvidence({ text, file, line }: Evidence): string {
+  const place = [file, line].filter((part) => part !== undefined).join(':');
+  return `${printable(text)}${place === '' ? '' : ` (${place})`}`;
 }

@@ -85,8 +85,9 @@ function describeVersion(
   owed: string | undefined,
 ): string {
   const [from, to] = [before.manual.manual_version, after.manual.manual_version];
-  const lead =
-    diff.changes.length === 0 ? 'Nothing changed.' : `${diff.changes.length} changes owe a ${diff.owed} step.`;
+  const { length: count } = diff.changes;
+  const owes = count === 1 ? '1 change owes' : `${count} changes owe`;
+  const lead = count === 0 ? 'Nothing changed.' : `${owes} a ${diff.owed} step.`;
   const step = from === to ? `manual_version stays ${from}` : `manual_version goes from ${from} to ${to}`;
   if (diff.matches) return `${lead} ${step}: good.`;
   if (diff.stated === 'backward') return `${lead} ${step}, which is backward.`;

@@ -1,4 +1,5 @@
-import { type LoadedConfig, loadConfig } from '../config/index.js';
+import { answerChecklist, describeChecklist, type LoadedConfig, loadConfig } from '../config/index.js';
+import type { Finding } from '../core/index.js';
 import { type Bookshop, startBookshop } from '../example/bookshop.js';
 import { Reloader } from '../server/reload.js';
 import { buildServer, type GatehouseServer } from '../server/server.js';
@@ -25,7 +26,8 @@ export const serveCommand: Command = {
     try {
       const loaded = await loadForServing(file, io, example);
       const server = await buildServer(loaded);
-      if (server.notices.length > 0) io.err(renderFindings(io, server.notices));
+      const notices = [...server.notices, ...warnOfChecklist(loaded)];
+      if (notices.length > 0) io.err(renderFindings(io, notices));
       const url = await listen(server, loaded, io);
       if (url === undefined) return exitCodes.usage;
       if (loaded.config.example) printExample(io, url, example.keys);
@@ -46,6 +48,13 @@ export const serveCommand: Command = {
     }
   },
 };
+
+/** The items of the checklist that fail, told at every start; with `require_checklist` they refuse it. */
+function warnOfChecklist(loaded: LoadedConfig): readonly Finding[] {
+  if (loaded.config.server.require_checklist) return [];
+  const failures = describeChecklist(answerChecklist(loaded), loaded);
+  return failures.map((finding) => ({ ...finding, severity: 'warning' }));
+}
 
 class Example {
   shop: Bookshop | undefined;
@@ -80,13 +89,13 @@ async function listen(server: GatehouseServer, loaded: LoadedConfig, io: Io): Pr
     );
     return server.listener_url;
   } catch (error) {
+    await server.close();
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw error;
     const { host, port } = loaded.config.server;
     io.err(
       `gatehouse serve: cannot listen on ${host}:${port} (${code}). Set PORT or server.port; 0 takes any free one.`,
     );
-    await server.close();
     return undefined;
   }
 }

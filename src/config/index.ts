@@ -1,4 +1,6 @@
-export { answerChecklist, type ChecklistItem, describeChecklist } from './checklist.js';
+export { basePathOf, createUrlRewriter } from './base-path.js';
+export { answerChecklist, describeChecklist } from './checklist.js';
+export type { ChecklistItem, Evidence } from './checklist-item.js';
 export {
   type ConfigObject,
   defaultKeysFile,
@@ -9,4 +11,5 @@ export {
   parseConfig,
   readConfig,
 } from './load.js';
-export { configSchema, type GatehouseConfig, type ServerConfig, serverSchema } from './schema.js';
+export { configSchema, type GatehouseConfig } from './schema.js';
+export { type ServerConfig, serverSchema } from './server.js';

@@ -17,6 +17,8 @@ export const errorKinds = {
   path_not_allowed: { status: 400, title: 'Path not allowed' },
   body_too_large: { status: 413, title: 'Body too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
+  request_timeout: { status: 408, title: 'Request timed out' },
+  headers_too_large: { status: 431, title: 'Headers too large' },
   rate_limited: { status: 429, title: 'Rate limit exceeded' },
   upstream_failed: { status: 502, title: 'Upstream failed' },
   upstream_invalid: { status: 502, title: 'Upstream answer invalid' },

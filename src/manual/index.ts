@@ -3,6 +3,7 @@ export { type ManualEntry, manualEntrySchema, type ToolSettingsConfig, toolSetti
 export { type Change, type ChangeKind, diffManuals, type ManualDiff, type VersionStep } from './diff.js';
 export { documentLimits, parseDocument, type SourceDocument } from './document.js';
 export { type ArgumentForm, chooseForm, publishedTemplates, wrapInputs } from './form.js';
+export { findCredentials } from './lint/credential-rules.js';
 export { type FixedText, fixText } from './lint/fix.js';
 export { type LintReport, lintManual, lintRules, lintText, type SuppressedFinding } from './lint/lint.js';
 export type { Fix, LintFinding, LintOptions, Suppression } from './lint/rule.js';

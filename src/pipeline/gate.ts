@@ -14,7 +14,9 @@ export interface Gate {
   readonly sink: EventSink;
   readonly blocks: BlockList;
   readonly caps: ConcurrencyCaps;
-  /** True once the server is told to stop: nothing new is begun. */
+  /** True once the server is told to stop: it says so (readiness, `Connection: close`), and serves on for a while. */
+  leaving: boolean;
+  /** True when that while is over: nothing new is begun. */
   draining: boolean;
   /** Exchanges begun and not yet recorded. */
   active: number;

@@ -15,4 +15,4 @@ export type { Generation } from './generation.js';
 export { countExchange, createLimit } from './limit.js';
 export { createRecord, type Recorder } from './record.js';
 export { ToolRuntime } from './tool-runtime.js';
-export { createValidate, decideByArguments, requireRuntime } from './validate.js';
+export { createValidate, decideByArguments, refuseInexactNumber, requireRuntime } from './validate.js';

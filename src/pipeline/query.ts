@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonSchema } from '../core/index.js';
+import { holdsInexactNumber, isExactNumber, isJsonObject, type Json, type JsonSchema } from '../core/index.js';
 
 type ScalarType = 'integer' | 'number' | 'boolean' | 'null' | 'object' | 'string';
 
@@ -9,6 +9,7 @@ export interface Coercion {
   readonly items: readonly ScalarType[] | undefined;
 }
 
+const jsonNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const scalarTypes: readonly ScalarType[] = ['null', 'boolean', 'integer', 'number', 'object', 'string'];
 
 /** Reads from a schema's top-level properties how query parameters become arguments. */
@@ -69,9 +70,8 @@ function coerceScalar(text: string, types: readonly ScalarType[]): Json {
     if (type === 'string') return text;
     if (type === 'null' && (text === '' || text === 'null')) return null;
     if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
-    if ((type === 'integer' || type === 'number') && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)) {
-      return Number(text);
-    }
+    // One that would change stays text, which the schema refuses with a pointer.
+    if ((type === 'integer' || type === 'number') && jsonNumber.test(text) && isExactNumber(text)) return Number(text);
     if (type === 'object' && text.startsWith('{')) return parseObject(text);
   }
   return text;
@@ -80,7 +80,7 @@ function coerceScalar(text: string, types: readonly ScalarType[]): Json {
 function parseObject(text: string): Json {
   try {
     const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : text;
+    return isJsonObject(value) && !holdsInexactNumber(text) ? value : text;
   } catch {
     // Not JSON: it stays the text that it is, and the schema refuses it with a pointer.
     return text;

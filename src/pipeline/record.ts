@@ -1,15 +1,17 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { GatehouseError } from '../core/index.js';
 import { describeExchange, describeSuccess } from './describe-exchange.js';
 import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
 
-/**
- * Turns a finished or aborted exchange into exactly one security event. Hooked to `onResponse` and to the close of the
- * response, since an aborted one never reaches the first; the flag makes the second of two a no-op.
- */
+/** Leaves one security event for each exchange. */
 export type Recorder = ReturnType<typeof createRecord>;
 
+/**
+ * Turns a finished or aborted exchange into exactly one security event. It listens to the response itself, which finishes
+ * or is closed: an aborted one never reaches Fastify's `onResponse`, and a caller whose body has been read is none to its
+ * `onRequestAbort`. The flag makes the second of two a no-op.
+ */
 export function createRecord(gate: Gate) {
   function record(exchange: Exchange, status: number): void {
     if (exchange.recorded) return;
@@ -23,27 +25,26 @@ export function createRecord(gate: Gate) {
     gate.observe?.(exchange, status, duration_ms);
   }
   return {
-    onResponse(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-      if (!request.exchange.deferred) record(request.exchange, reply.statusCode);
-      done();
-    },
-    /**
-     * Watches for a caller that goes away before its answer is written. Fastify's `onRequestAbort` does not see one whose
-     * body has been read: Node calls a request aborted only while it is still coming in.
-     */
-    watchAbort(request: FastifyRequest, reply: FastifyReply): void {
-      const { exchange } = request;
+    /** Watches for the end of the answer, or for a caller that goes away before it is written. */
+    watch(exchange: Exchange, { raw }: FastifyReply): void {
+      raw.on('finish', () => {
+        if (!exchange.deferred) record(exchange, raw.statusCode);
+      });
       const noteClose = () => {
-        if (reply.raw.writableFinished || exchange.recorded || exchange.deferred) return;
+        if (exchange.recorded || exchange.deferred) return;
         exchange.error ??= new GatehouseError('client_aborted');
         exchange.scope?.cancel('client_aborted');
         record(exchange, exchange.error.status);
       };
+      raw.on('error', ignore);
       // A hook of an app that this one is a part of may have outlasted the caller.
-      if (reply.raw.destroyed) noteClose();
-      else reply.raw.once('close', noteClose);
+      if (raw.destroyed) noteClose();
+      else raw.on('close', noteClose);
     },
     /** For exchanges without a response of their own: messages of an inbound websocket. */
     record,
   };
 }
+
+// What could not be written to a caller that has gone is no fault; the close that follows is recorded.
+function ignore(): void {}

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Arguments, GatehouseError, isJsonObject, type Json } from '../core/index.js';
+import { type Arguments, GatehouseError, holdsInexactNumber, isJsonObject, type Json } from '../core/index.js';
 import { refusal, requirePrincipal } from './authorize.js';
 import type { Exchange } from './exchange.js';
-import type { ToolRuntime } from './tool-runtime.js';
+import { invalidInput, type ToolRuntime } from './tool-runtime.js';
 
 type Done = (error?: Error) => void;
 
@@ -72,9 +72,19 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 // An empty body comes with any content type from the official clients and means that there are no arguments.
 function parseBody(body: unknown): Json | undefined {
   if (!Buffer.isBuffer(body) || body.length === 0) return undefined;
+  let text: string;
+  let value: Json;
   try {
-    return JSON.parse(decoder.decode(body));
+    text = decoder.decode(body);
+    value = JSON.parse(text);
   } catch (cause) {
     throw new GatehouseError('malformed_body', { detail: 'The body is not JSON in UTF-8.', cause });
   }
+  if (holdsInexactNumber(text)) throw refuseInexactNumber();
+  return value;
+}
+
+/** The error of arguments that would arrive changed: what was checked and what was meant would be two numbers. */
+export function refuseInexactNumber(): GatehouseError {
+  return invalidInput([{ pointer: '', message: 'holds a number that cannot be carried exactly; send it as a string' }]);
 }

@@ -20,7 +20,7 @@ export interface Answers {
 export function createAnswers(gate: Gate, standard: Readonly<Record<string, string>>, is_guest: boolean): Answers {
   const dress: Answers['dress'] = (request, reply) => {
     reply.headers(standard).header('x-request-id', request.exchange.request_id);
-    if (gate.draining) reply.header('connection', 'close');
+    if (isLast(gate, request)) reply.header('connection', 'close');
   };
   const list: Head = [...Object.entries(standard).flat(), 'x-request-id'];
   const send: Answers['send'] = is_guest
@@ -28,11 +28,16 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
     : (request, reply, status, head, body) => {
         const { raw } = reply;
         reply.hijack();
-        const closing = gate.draining ? ['connection', 'close'] : [];
+        const closing = isLast(gate, request) ? ['connection', 'close'] : [];
         raw.writeHead(status, [...list, request.exchange.request_id, ...closing, ...head]);
         raw.end(body);
       };
   return { send, dress };
+}
+
+/** Whether the connection takes no more requests. HTTP/2 has no such header; its connections were told to go away. */
+function isLast(gate: Gate, request: FastifyRequest): boolean {
+  return gate.leaving && request.raw.httpVersionMajor === 1;
 }
 
 function toRecord(head: Head): Record<string, string> {

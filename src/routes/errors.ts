@@ -21,6 +21,8 @@ const defaultDetails: Partial<Record<ErrorCode, string>> = {
   not_found: 'There is nothing here for this caller.',
   method_not_allowed: 'Use one of the methods in the Allow header.',
   body_too_large: 'The body is larger than this server takes.',
+  request_timeout: 'The request did not come whole in time.',
+  headers_too_large: 'The request line and headers are larger than this server takes.',
   upstream_failed: 'The tool could not be run; the request id names the event in the log.',
   upstream_too_large: 'The tool answered more than this server passes on.',
   upstream_unavailable: 'The tool is out of order for now.',
@@ -98,6 +100,8 @@ export function createErrorResponder(options: {
       if (error.code === 'internal') options.report(error, exchange.request_id);
       reply.code(errorKinds[error.code].status).header('content-type', 'application/problem+json');
       reply.header('cache-control', 'no-store');
+      // Fastify's own word with a body that is too large; HTTP/2 has no such header.
+      if (request.raw.httpVersionMajor !== 1) reply.removeHeader('connection');
       if (error.status === 401 || error.code === 'insufficient_scope') {
         const code = error.code === 'unauthenticated' ? undefined : error.code;
         reply.header('www-authenticate', options.challenge(code, error.details.required_scope));

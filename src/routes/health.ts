@@ -5,7 +5,7 @@ import type { Gate } from '../pipeline/index.js';
 export function registerHealthRoutes(app: FastifyInstance, gate: Gate): void {
   app.get('/livez', (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'ok' }));
   app.get('/readyz', (_request, reply) => {
-    const ready = !gate.draining;
+    const ready = !gate.leaving;
     return reply
       .code(ready ? 200 : 503)
       .header('cache-control', 'no-store')

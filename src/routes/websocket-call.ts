@@ -56,9 +56,9 @@ export class WebsocketCalls {
     const exchange = this.#begin();
     this.#running.add(exchange);
     try {
-      const result = await this.#dispatch(exchange, message);
+      const answer = writeResult(message.id, await this.#dispatch(exchange, message));
       this.#parts.record(exchange, 200);
-      return { answer: writeResult(message.id, result), error: undefined };
+      return { answer, error: undefined };
     } catch (thrown) {
       const error = this.#fail(exchange, toGatehouseError(thrown));
       const problem = JSON.stringify(describeProblem(error, exchange.request_id));

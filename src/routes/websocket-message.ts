@@ -1,4 +1,5 @@
-import { GatehouseError, isJsonObject, type Json, type JsonObject } from '../core/index.js';
+import { GatehouseError, holdsInexactNumber, isJsonObject, type Json, type JsonObject } from '../core/index.js';
+import { refuseInexactNumber } from '../pipeline/index.js';
 
 /** A message of a caller, read: what it calls itself, and its arguments or why it has none. */
 export interface CallMessage {
@@ -18,7 +19,8 @@ export function readCallMessage(data: Buffer, isBinary: boolean): CallMessage {
 
 function readMembers(data: Buffer, isBinary: boolean): Omit<CallMessage, 'bytes'> {
   if (isBinary) return { id: undefined, args: malformed('A message is text, not binary.') };
-  const message = parse(data);
+  const { message, isExact } = parse(data);
+  if (!isExact) return { id: undefined, args: refuseInexactNumber() };
   if (!isJsonObject(message)) return { id: undefined, args: malformed('A message is a JSON object.') };
   const { id, arguments: args = {}, ...unknown } = message;
   if (id !== undefined && !isMessageId(id)) {
@@ -29,9 +31,18 @@ function readMembers(data: Buffer, isBinary: boolean): Omit<CallMessage, 'bytes'
   return { id, args: isJsonObject(args) ? args : malformed('arguments is an object.') };
 }
 
-/** The answer to a message that went well; `result` is a JSON text. */
+/**
+ * The answer to a message that went well. Throws GatehouseError `upstream_invalid` for a result that is no JSON text: an
+ * upstream that only claims to send JSON could end the member and write an `id` of its own, the answer to another call.
+ */
 export function writeResult(id: CallMessage['id'], result: Buffer): string {
-  return `{${writeId(id)}"result":${result.toString('utf8')}}`;
+  const text = result.toString('utf8');
+  try {
+    JSON.parse(text);
+  } catch (cause) {
+    throw new GatehouseError('upstream_invalid', { reason: 'not_json', cause });
+  }
+  return `{${writeId(id)}"result":${text}}`;
 }
 
 /** The answer to a message that did not; `problem` is the JSON text of a problem document. */
@@ -43,13 +54,13 @@ function writeId(id: CallMessage['id']): string {
   return id === undefined ? '' : `"id":${JSON.stringify(id)},`;
 }
 
-function parse(data: Buffer): Json | undefined {
+function parse(data: Buffer): { readonly message: Json | undefined; readonly isExact: boolean } {
   try {
-    const parsed: Json = JSON.parse(decoder.decode(data));
-    return parsed;
+    const text = decoder.decode(data);
+    return { message: JSON.parse(text), isExact: !holdsInexactNumber(text) };
   } catch {
     // Not JSON, so no object.
-    return undefined;
+    return { message: undefined, isExact: true };
   }
 }
 

@@ -21,6 +21,12 @@ export interface SchemaCompiler {
   compile(schema: JsonSchema): Validator;
 }
 
+/**
+ * Validators that one Ajv makes. It keeps the code and names of each for its own life, long after a reload has let go of
+ * them; a new one now and then keeps a server that reloads for years from growing.
+ */
+const maxValidatorsOfOneAjv = 256;
+
 /** Values up to this many are told all their errors; beyond it the first, since each error costs memory. */
 const maxValuesWithAllErrors = 10_000;
 
@@ -38,8 +44,14 @@ interface Checked {
   readonly identified: boolean;
 }
 
+interface SharedAjv {
+  readonly ajv: Ajv;
+  /** Validators that it has made. */
+  made: number;
+}
+
 class AjvCompiler implements SchemaCompiler {
-  readonly #shared = new Map<string, Ajv>();
+  readonly #shared = new Map<string, SharedAjv>();
   readonly #checked = new WeakMap<JsonSchema, Checked>();
 
   check(schema: JsonSchema): string | undefined {
@@ -48,7 +60,7 @@ class AjvCompiler implements SchemaCompiler {
     const dialect = chooseDialect(schema, structure.usesOldKeywords);
     if (!dialect) return '/$schema: is not draft-07, 2019-09 or 2020-12.';
     const misfit =
-      describeMisfit(this.#ajv(dialect, false), dialect, schema) ??
+      describeMisfit(this.#ajv(dialect, false).ajv, dialect, schema) ??
       describeBadPattern(structure) ??
       describeBadSanitizer(schema, structure);
     if (misfit !== undefined) return misfit;
@@ -75,17 +87,21 @@ class AjvCompiler implements SchemaCompiler {
     };
   }
 
-  #ajv(dialect: Dialect, allErrors: boolean): Ajv {
+  #ajv(dialect: Dialect, allErrors: boolean): SharedAjv {
     const key = `${dialect} ${allErrors}`;
-    const ajv = this.#shared.get(key) ?? createAjv(dialect, allErrors);
-    this.#shared.set(key, ajv);
-    return ajv;
+    let shared = this.#shared.get(key);
+    if (!shared || shared.made >= maxValidatorsOfOneAjv) {
+      shared = { ajv: createAjv(dialect, allErrors), made: 0 };
+      this.#shared.set(key, shared);
+    }
+    return shared;
   }
 
   #generate(schema: JsonSchema, { dialect, identified }: Checked, allErrors: boolean): ValidateFunction {
-    const ajv = identified ? createAjv(dialect, allErrors) : this.#ajv(dialect, allErrors);
+    const maker = identified ? { ajv: createAjv(dialect, allErrors), made: 0 } : this.#ajv(dialect, allErrors);
     try {
-      return ajv.compile(schema);
+      maker.made++;
+      return maker.ajv.compile(schema);
     } catch (error) {
       throw unusable(describeThrown(error));
     }

@@ -1,33 +1,36 @@
-import { readFileSync } from 'node:fs';
-import type { SecureContextOptions } from 'node:tls';
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import type { ServerConfig } from '../config/index.js';
-import { GatehouseError, LoadError } from '../core/index.js';
+import { isIP } from 'node:net';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { basePathOf, createUrlRewriter, type ServerConfig } from '../config/index.js';
+import { GatehouseError } from '../core/index.js';
 import { createRecord, Exchange, type Gate, type Recorder } from '../pipeline/index.js';
 import type { Answers } from '../routes/answer.js';
 import type { ErrorResponder } from '../routes/errors.js';
+import type { Listener } from './listener.js';
+import { createClientErrorHandler, createUrlRefuser } from './refusal.js';
 import { createRequestIds } from './request-id.js';
 
 /** Longest manual or tool name in a path; the router answers 404 beyond it without looking. */
 const maxParamLength = 500;
 
-/** Makes the Fastify instance of the public listener, without routes. Throws LoadError for TLS files that can't be read. */
-export function createApp(settings: ServerConfig): FastifyInstance {
-  const options = {
+/** Makes the Fastify instance of a listener, without routes. */
+export function createApp(settings: ServerConfig, listener: Listener): FastifyInstance {
+  const makeId = createRequestIds();
+  const base = basePathOf(settings.public_url);
+  return fastify({
     logger: false,
     trustProxy: settings.trust_proxy.length > 0 ? settings.trust_proxy : false,
     bodyLimit: settings.max_body_bytes,
-    requestTimeout: settings.request_timeout_ms,
-    keepAliveTimeout: settings.keep_alive_timeout_ms,
-    connectionTimeout: 0,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength, ignoreTrailingSlash: false, caseSensitive: true },
-  } as const;
-  const http = { headersTimeout: settings.headers_timeout_ms, maxHeaderSize: 16_384 };
-  return settings.tls
-    ? fastify({ ...options, https: { ...http, ...readTls(settings.tls) } })
-    : fastify({ ...options, http });
+    serverFactory(handler) {
+      listener.serve(handler);
+      return listener.server;
+    },
+    clientErrorHandler: createClientErrorHandler(makeId),
+    frameworkErrors: createUrlRefuser(makeId),
+    ...(base !== '' && { rewriteUrl: createUrlRewriter(base) }),
+  });
 }
 
 /** What every request is met with. */
@@ -48,25 +51,20 @@ export interface ExchangeParts {
 export function installExchange(app: FastifyInstance, parts: ExchangeParts): Recorder {
   const { gate, errors, answers, max_body_bytes } = parts;
   const record = createRecord(gate);
-  const open = createOpener(gate);
+  const open = createOpener(gate, record);
   app.decorateRequest('exchange');
   app.addHook('onRequest', (request, reply, done) => {
-    open(request);
-    record.watchAbort(request, reply);
-    done();
-  });
-  app.addHook('onSend', (request, reply, _payload, done) => {
-    open(request);
-    answers.dress(request, reply);
+    open(request, reply);
     done();
   });
   // A hook of an app that this one is a part of comes first, and may end a request that has no exchange yet.
-  app.addHook('onResponse', (request, reply, done) => {
-    open(request);
-    record.onResponse(request, reply, done);
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    open(request, reply);
+    answers.dress(request, reply);
+    done();
   });
   app.setErrorHandler((error, request, reply) => {
-    open(request);
+    open(request, reply);
     return errors.send(request, reply, error);
   });
   if (parts.owns_unknown_paths) {
@@ -80,41 +78,30 @@ export function installExchange(app: FastifyInstance, parts: ExchangeParts): Rec
   return record;
 }
 
-/** Gives a request its exchange, once. */
-function createOpener(gate: Gate): (request: FastifyRequest) => void {
+/** Gives a request its exchange, once, and sees to it that it is recorded. */
+function createOpener(gate: Gate, record: Recorder): (request: FastifyRequest, reply: FastifyReply) => void {
   const makeId = createRequestIds();
-  return (request) => {
+  return (request, reply) => {
     if (request.exchange) return;
     const { traceparent, tracestate } = request.headers;
-    request.exchange = new Exchange(gate.generation, makeId(), request.ip, single(traceparent), single(tracestate));
+    request.exchange = new Exchange(
+      gate.generation,
+      makeId(),
+      addressOf(request),
+      single(traceparent),
+      single(tracestate),
+    );
     gate.active++;
+    record.watch(request.exchange, reply);
   };
+}
+
+/** A trusted gateway may hand on what no address is, as a client wrote it; then the gateway's own address stands. */
+function addressOf(request: FastifyRequest): string {
+  const { ip } = request;
+  return isIP(ip) > 0 ? ip : (request.raw.socket.remoteAddress ?? 'unknown');
 }
 
 function single(value: string | readonly string[] | undefined): string | undefined {
   return typeof value === 'string' && value.length <= 512 ? value : undefined;
-}
-
-function readTls(tls: NonNullable<ServerConfig['tls']>): SecureContextOptions & { requestCert: boolean } {
-  return {
-    cert: readTlsFile(tls.cert_file, 'cert_file'),
-    key: readTlsFile(tls.key_file, 'key_file'),
-    ...(tls.client_ca_file !== undefined && { ca: readTlsFile(tls.client_ca_file, 'client_ca_file') }),
-    minVersion: tls.min_version,
-    // Callers with other credentials come without a certificate; one that does not verify names nobody.
-    ...{ requestCert: tls.client_ca_file !== undefined, rejectUnauthorized: false },
-  };
-}
-
-function readTlsFile(path: string, key: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch {
-    throw LoadError.of({
-      rule: 'tls-file-unreadable',
-      pointer: `/server/tls/${key}`,
-      message: 'The TLS file cannot be read.',
-      mend: 'Correct the path, or make the file readable for this user.',
-    });
-  }
 }

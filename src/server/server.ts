@@ -1,4 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { renderChallenge } from '../auth/index.js';
 import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
@@ -28,6 +29,7 @@ import { Anomalies } from './anomalies.js';
 import { createApp, installExchange } from './app.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { Identity } from './identity.js';
+import { createListener, type Listener } from './listener.js';
 import { createManualSigning } from './manual-signing.js';
 import { Metrics } from './metrics.js';
 import { computeStandardHeaders } from './standard-headers.js';
@@ -39,6 +41,15 @@ export interface ServerDependencies {
   readonly protocols?: ProtocolRegistry;
   /** Takes a line for the operator; standard error when absent. */
   readonly report?: (line: string) => void;
+  /** What is shared with others that serve the same; opened from the configuration when absent. */
+  readonly state?: State;
+  /** False where another process has the admin listener. */
+  readonly admin?: boolean;
+}
+
+export interface CloseOptions {
+  /** Goes without `drain_delay_ms`: there is no gateway that would have to notice. */
+  readonly at_once?: boolean;
 }
 
 /** A server that is wired and checked; it listens when it is told to. */
@@ -59,14 +70,20 @@ export interface GatehouseServer {
    * can't be used, or when it changes `server` or `security_log`, which are read at the start alone.
    */
   apply(loaded: LoadedConfig): Promise<void>;
-  /** Takes nothing new, lets what is in flight finish within the drain time, ends everything. */
-  close(): Promise<void>;
+  /** As `apply` in two steps: builds and checks, and gives what puts it in force. */
+  prepare(loaded: LoadedConfig): Promise<() => void>;
+  /** What the admin listener shows, where it is not this server's. */
+  readonly metrics: Metrics;
+  readiness(): Readiness;
+  /** Says that it goes, then takes nothing new, lets what is in flight finish within the drain time, ends everything. */
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
-  const app = createApp(loaded.config.server);
-  const server = await openServer(loaded, deps, { app, is_guest: false });
+  const listener = createListener(loaded.config.server);
+  const app = createApp(loaded.config.server, listener);
+  const server = await openServer(loaded, deps, { app, listener });
   await app.ready();
   return server;
 }
@@ -81,22 +98,23 @@ export async function mountServer(
   deps: ServerDependencies = {},
 ): Promise<readonly Finding[]> {
   refuseListenerSettings(loaded);
-  const server = await openServer(loaded, deps, { app, is_guest: true });
+  if (loaded.config.server.require_checklist) refuseFailedChecklist(loaded);
+  const server = await openServer(loaded, deps, { app, listener: undefined });
   app.addHook('preClose', () => server.drain());
   app.addHook('onClose', () => server.release());
   app.server.once('listening', () => server.arrive());
   return server.notices;
 }
 
-/** The app that a server is wired into, and whether it is another's. */
+/** The app that a server is wired into, and its listener, unless that is another's. */
 interface Place {
   readonly app: FastifyInstance;
-  readonly is_guest: boolean;
+  readonly listener: Listener | undefined;
 }
 
 async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place: Place): Promise<Server> {
   const sink = deps.sink ?? openSink(loaded, deps.report ?? reportToStandardError);
-  const state = await openSharedState(loaded, sink, deps.report ?? reportToStandardError);
+  const state = deps.state ?? (await openSharedState(loaded, sink, deps.report ?? reportToStandardError));
   const server = new Server(loaded, deps, sink, state, place);
   try {
     await server.wire();
@@ -112,7 +130,7 @@ class Server implements GatehouseServer {
   readonly sink: EventSink;
   readonly notices: Finding[];
   readonly #state: State;
-  readonly #metrics: Metrics;
+  readonly metrics: Metrics;
   readonly #admin: FastifyInstance;
   readonly #breakers: Breakers;
   readonly #anomalies: Anomalies;
@@ -121,9 +139,11 @@ class Server implements GatehouseServer {
   readonly #report: (line: string) => void;
   readonly #compiler = createSchemaCompiler();
   readonly #settings: ServerConfig;
-  readonly #isGuest: boolean;
+  readonly #listener: Listener | undefined;
+  readonly #hasAdmin: boolean;
   #loaded: LoadedConfig;
   #gate: Gate | undefined;
+  #closing: Promise<void> | undefined;
   #url: string;
 
   constructor(loaded: LoadedConfig, deps: ServerDependencies, sink: EventSink, state: State, place: Place) {
@@ -134,7 +154,8 @@ class Server implements GatehouseServer {
     this.#report = deps.report ?? reportToStandardError;
     this.notices = [...loaded.notices];
     this.app = place.app;
-    this.#isGuest = place.is_guest;
+    this.#listener = place.listener;
+    this.#hasAdmin = deps.admin ?? true;
     this.#url = this.#locate();
     this.#protocols =
       deps.protocols ??
@@ -144,14 +165,14 @@ class Server implements GatehouseServer {
         tools: loaded.tools,
         report_fault: this.#report,
       });
-    this.#metrics = new Metrics({
+    this.metrics = new Metrics({
       active: () => this.gate.active,
       cached_bytes: () => this.gate.generation.publisher.cached_bytes,
       lost_events: () => sink.state().lost,
       upstreams: () =>
         new Map(this.#protocols.health().map(({ upstream, state: is }) => [upstream, is === 'up' ? 1 : 0])),
     });
-    this.#admin = createAdmin(this.#metrics, () => this.#readiness());
+    this.#admin = createAdmin(this.metrics, () => this.readiness());
     this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
       sink.emit(describeBreaker(upstream, breaker)),
     );
@@ -170,7 +191,7 @@ class Server implements GatehouseServer {
   }
 
   get listener_url(): string {
-    return describeAddress(this.app, this.#settings, this.#isGuest);
+    return describeAddress(this.app, this.#settings, !this.#listener);
   }
 
   async wire(): Promise<void> {
@@ -183,10 +204,11 @@ class Server implements GatehouseServer {
       sink: this.sink,
       blocks: this.#state.blocks,
       observe: (exchange, _status, duration_ms) => {
-        this.#metrics.observe(exchange, duration_ms);
+        this.metrics.observe(exchange, duration_ms);
         this.#anomalies.observe(exchange);
       },
       caps: new ConcurrencyCaps(this.#loaded.config.limits.concurrency),
+      leaving: false,
       draining: false,
       active: 0,
       streams: new Set(),
@@ -201,7 +223,7 @@ class Server implements GatehouseServer {
     const { host, port } = this.#settings;
     if (this.#settings.require_checklist) refuseFailedChecklist(this.#loaded);
     await this.app.listen({ host, port });
-    await this.#listenAdmin();
+    if (this.#hasAdmin) await this.#listenAdmin();
     this.arrive();
     return this.#url;
   }
@@ -214,24 +236,49 @@ class Server implements GatehouseServer {
   }
 
   async apply(loaded: LoadedConfig): Promise<void> {
-    refuseFixedChanges(this.#loaded, loaded);
-    const next = buildGeneration(loaded, this.#parts(loaded));
-    await this.#protocols.start();
-    this.#anomalies.follow(loaded);
-    this.gate.generation = next;
-    this.#loaded = loaded;
-    this.#settle();
+    (await this.prepare(loaded))();
   }
 
-  async close(): Promise<void> {
+  async prepare(loaded: LoadedConfig): Promise<() => void> {
+    refuseFixedChanges(this.#loaded, loaded);
+    if (this.#settings.require_checklist) refuseFailedChecklist(loaded);
+    const next = buildGeneration(loaded, this.#parts(loaded));
+    await this.#protocols.start();
+    return () => {
+      this.#anomalies.follow(loaded);
+      this.gate.generation = next;
+      this.#loaded = loaded;
+      this.#settle();
+    };
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close({ at_once }: CloseOptions): Promise<void> {
+    this.gate.leaving = true;
+    this.#listener?.leave();
+    if (!at_once && this.app.server.listening) await wait(this.#settings.drain_delay_ms);
+    await this.#stopListening();
     await this.drain();
-    this.app.server.closeAllConnections();
+    this.#listener?.destroy();
     await this.app.close();
     await this.release();
   }
 
+  /** A gateway then takes new calls elsewhere whatever their method, since none was sent. */
+  async #stopListening(): Promise<void> {
+    if (!this.app.server.listening) return;
+    // Behind this turn's connections: one that is made and not yet taken would be reset.
+    await immediate();
+    this.app.server.close();
+  }
+
   /** Lets what is in flight finish within the drain time, and cancels what does not. */
   async drain(): Promise<void> {
+    this.gate.leaving = true;
     this.gate.draining = true;
     for (const scope of this.gate.streams) scope.cancel('draining');
     await this.#drain();
@@ -260,13 +307,13 @@ class Server implements GatehouseServer {
     }
   }
 
-  #readiness(): Readiness {
+  readiness(): Readiness {
     const upstreams = this.#protocols.health();
     const log = this.sink.state();
     const isWell =
       upstreams.every(({ state }) => state === 'up') && log.status === 'ok' && this.#state.status !== 'degraded';
     return {
-      status: this.gate.draining ? 'draining' : isWell ? 'ok' : 'degraded',
+      status: this.gate.leaving ? 'draining' : isWell ? 'ok' : 'degraded',
       state: this.#state.status,
       security_log: log,
       upstreams,
@@ -326,16 +373,16 @@ class Server implements GatehouseServer {
       report,
     });
     const headers = await computeStandardHeaders(isSecure(this.app) || this.#url.startsWith('https:'));
-    const answers = createAnswers(gate, headers, this.#isGuest);
+    const answers = createAnswers(gate, headers, this.#listener === undefined);
     const { record } = installExchange(this.app, {
       gate,
       errors,
       answers,
       max_body_bytes: this.#settings.max_body_bytes,
-      owns_unknown_paths: !this.#isGuest || this.app.prefix !== '',
+      owns_unknown_paths: !!this.#listener || this.app.prefix !== '',
     });
     // Taking upgrades for an app that does not would answer those that other parts of it wait for.
-    const hasWebsockets = !this.#isGuest || takesWebsockets(this.app);
+    const hasWebsockets = !!this.#listener || takesWebsockets(this.app);
     if (hasWebsockets) await installWebsockets(this.app, this.#settings.websocket);
     registerManualRoutes(this.app, gate, answers);
     registerCallRoutes(this.app, { gate, record, answers });
@@ -349,7 +396,8 @@ function reportToStandardError(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-function openSharedState(loaded: LoadedConfig, sink: EventSink, report: (line: string) => void): Promise<State> {
+/** What the configuration says is shared: on Redis, or in this process's memory. */
+export function openSharedState(loaded: LoadedConfig, sink: EventSink, report: (line: string) => void): Promise<State> {
   const { state } = loaded.config;
   const redis_url =
     state.redis_url_variable === undefined ? undefined : loaded.variables.load(state.redis_url_variable);
@@ -373,7 +421,8 @@ function describeBreaker(upstream: string, state: BreakerState): SecurityEvent {
   return { event: 'upstream.failed', outcome, upstream, reason: `breaker_${state}` };
 }
 
-function openSink(loaded: LoadedConfig, report: (line: string) => void): EventSink {
+/** The configured security log. */
+export function openSink(loaded: LoadedConfig, report: (line: string) => void): EventSink {
   const { variables } = loaded;
   const readVariable = (name: string) => (variables.has(name) ? variables.load(name) : undefined);
   return createEventSink({ config: loaded.config.security_log, readVariable, report });
@@ -407,7 +456,7 @@ function refuseFailedChecklist(loaded: LoadedConfig): void {
 }
 
 function isSecure(app: FastifyInstance): boolean {
-  return Boolean(app.initialConfig.https);
+  return app.server instanceof TlsServer;
 }
 
 // The name that the configuration gives is kept; what another's app listens on is known by its address alone. An

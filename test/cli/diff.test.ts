@@ -48,7 +48,7 @@ describe('gatehouse diff', () => {
       [
         'get_book',
         '  minor  tool-added: the tool is new',
-        '1 changes owe a minor step. manual_version goes from 1.2.3 to 1.3.0: good.',
+        '1 change owes a minor step. manual_version goes from 1.2.3 to 1.3.0: good.',
       ],
     ]);
   });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { JsonSchema } from '../../src/core/index.js';
 import { createSchemaCompiler, maxDepth } from '../../src/schema/index.js';
@@ -197,5 +199,23 @@ describe('no body can hang or crash the process', () => {
     expect(validate(Array.from({ length: 500_000 }, () => 1))).toHaveLength(1);
     const [problem] = judge({ additionalProperties: false }, { ['k'.repeat(100_000)]: 1 }) ?? [];
     expect(problem?.pointer.length).toBe(300);
+  });
+});
+
+describe('a compiler that lives through many reloads', () => {
+  it('lets go of the schemas whose validators are gone', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: () => void = runInNewContext('gc');
+    const fresh = (turn: number): JsonSchema => ({ properties: { [`p${turn}`]: { type: 'string', maxLength: turn } } });
+    const early = Array.from({ length: 20 }, (_, turn) => {
+      const schema = fresh(turn);
+      compiler.compile(schema)({});
+      return new WeakRef(schema);
+    });
+    for (let turn = 20; turn < 600; turn++) compiler.compile(fresh(turn))({});
+    // A weak reference holds until the task in which it was made is over.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    collectGarbage();
+    expect(early.filter((schema) => schema.deref() !== undefined)).toEqual([]);
   });
 });

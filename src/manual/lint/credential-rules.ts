@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../core/index.js';
 import { findCredentialForm, holdsRandomRun, isLiteral, isSecretName } from './credential.js';
 import type { Rule, RuleContext, ToolSource } from './rule.js';
 import { textsOf, visitTexts } from './walk.js';
@@ -20,13 +21,27 @@ export const credentialRules: readonly Rule[] = [
   },
 ];
 
-// A message never quotes what it has found.
 function checkTemplate({ template, template_pointer }: ToolSource, { report }: RuleContext): void {
-  visitTexts(template, template_pointer, (text, pointer, name) => {
-    const form = findCredentialForm(text);
-    if (form !== undefined) report(pointer, `${name} holds ${form}.`);
-    else if (isSecretName(name) && isLiteral(text)) report(pointer, `${name} is written out.`);
-    else if (/^\w+:\/\/[^/@{}]+:[^/@{}]+@/.test(text)) report(pointer, `${name} holds a user name and password.`);
-    else if (holdsRandomRun(text)) report(pointer, `${name} holds what looks like a generated secret.`);
+  for (const { pointer, message } of findCredentials(template, template_pointer)) report(pointer, message);
+}
+
+/** Credentials that are written out in a call template or an `auth`; a message never quotes what it has found. */
+export function findCredentials(
+  template: JsonObject,
+  at = '',
+): readonly { readonly pointer: string; readonly message: string }[] {
+  const found: { pointer: string; message: string }[] = [];
+  visitTexts(template, at, (text, pointer, name) => {
+    const message = describeCredential(text, name);
+    if (message !== undefined) found.push({ pointer, message });
   });
+  return found;
+}
+
+function describeCredential(text: string, name: string): string | undefined {
+  const form = findCredentialForm(text);
+  if (form !== undefined) return `${name} holds ${form}.`;
+  if (isSecretName(name) && isLiteral(text)) return `${name} is written out.`;
+  if (/^\w+:\/\/[^/@{}]+:[^/@{}]+@/.test(text)) return `${name} holds a user name and password.`;
+  return holdsRandomRun(text) ? `${name} holds what looks like a generated secret.` : undefined;
 }

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { type PrivateRedis, startRedis } from '../../support/redis.js';
+import { Replica } from '../../support/replica.js';
+import { choosePorts, type Gateway, startGateway } from './gateway.js';
+
+export interface PairOptions {
+  /** Where the compiled sources are (support/build.ts). */
+  readonly build: string;
+  /** `gatehouse.yaml` but for what replicas and their log need; `replica` is 0 or 1. */
+  readonly config: (replica: number) => Record<string, unknown>;
+  /** Further files beside each configuration, by name. */
+  readonly files: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Where the second replica's log lies; beside its configuration when absent. */
+  readonly second_log?: (folder: string) => string;
+  /** Makes the second replica's command line another one. */
+  readonly wrap_second?: (command: readonly string[]) => readonly string[];
+}
+
+/** Two replicas in processes of their own, on one Redis, behind one nginx. */
+export interface Pair {
+  readonly url: string;
+  readonly redis: PrivateRedis;
+  readonly replicas: readonly [Replica, Replica];
+  /** The folder of each replica's files. */
+  readonly folders: readonly [string, string];
+  readonly logs: readonly [string, string];
+  close(): Promise<void>;
+}
+
+export async function startPair(options: PairOptions): Promise<Pair> {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-pair-'));
+  const ports = await choosePorts(2);
+  const redis = await startRedis(folder);
+  const folders = [0, 1].map((index) => mkdtempSync(join(folder, `replica-${index + 1}-`)));
+  const [first = '', second = ''] = folders;
+  const logs = [join(first, 'security.log'), options.second_log?.(second) ?? join(second, 'security.log')] as const;
+  const gateway_url = `http://127.0.0.1:${ports.gateway}`;
+  const replicas = folders.map((place, index) => {
+    writeReplica(place, options, { index, port: ports.replicas[index] ?? 0, log: logs[index] ?? '', gateway_url });
+    return new Replica({
+      build: options.build,
+      config: join(place, 'gatehouse.yaml'),
+      environment: { ...options.environment, UTCP_REDIS_URL: redis.url },
+      ...(index === 1 && options.wrap_second && { wrap: options.wrap_second }),
+    });
+  });
+  const [one, two] = replicas;
+  if (!one || !two) throw new Error('unreachable');
+  const started: (Replica | Gateway)[] = [];
+  const close = async () => {
+    await Promise.all(started.map((part) => (part instanceof Replica ? part.stop() : part.close())));
+    await redis.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    started.push(one, two);
+    await Promise.all([one.start(), two.start()]);
+    started.push(await startGateway(folder, ports.gateway, ports.replicas));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { url: gateway_url, redis, replicas: [one, two], folders: [first, second], logs, close };
+}
+
+interface Place {
+  readonly index: number;
+  readonly port: number;
+  readonly log: string;
+  readonly gateway_url: string;
+}
+
+/** Writes the configuration of one replica and its files. */
+function writeReplica(folder: string, options: PairOptions, place: Place): void {
+  for (const [name, content] of Object.entries(options.files)) {
+    writeFileSync(join(folder, name), typeof content === 'string' ? content : stringify(content));
+  }
+  writeFileSync(join(folder, 'gatehouse.yaml'), stringify(describeReplica(options, place)));
+}
+
+function describeReplica(options: PairOptions, { index, port, log, gateway_url }: Place): Record<string, unknown> {
+  const config = options.config(index);
+  return {
+    state: { redis_url_variable: 'UTCP_REDIS_URL' },
+    ...config,
+    security_log: { ...asObject(config.security_log), file: log, hash_chain: true },
+    server: {
+      port,
+      public_url: gateway_url,
+      trust_proxy: ['127.0.0.1'],
+      admin: { port: 0 },
+      ...asObject(config.server),
+    },
+  };
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
