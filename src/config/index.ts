@@ -12,4 +12,5 @@ export {
   readConfig,
 } from './load.js';
 export { configSchema, type GatehouseConfig } from './schema.js';
-export { type ServerConfig, serverSchema } from './server.js';
+export { type ServerConfig, type SheddingConfig, serverSchema } from './server.js';
+export type { TracingConfig } from './tracing.js';

@@ -9,6 +9,7 @@ import { mcpSettingsSchema } from '../protocols/mcp-config.js';
 import { signingSchema } from '../signing/config.js';
 import { variablesSchema } from '../variables/config.js';
 import { serverSchema } from './server.js';
+import { tracingSchema } from './tracing.js';
 
 /** `gatehouse.yaml`, whole. Every object is strict: an unknown key fails the load. */
 export const configSchema = z.strictObject({
@@ -24,6 +25,7 @@ export const configSchema = z.strictObject({
   mcp: mcpSettingsSchema.prefault({}),
   signing: signingSchema.prefault({}),
   security_log: securityLogSchema.prefault({}),
+  tracing: tracingSchema.optional(),
   example: z
     .enum(['bookshop'])
     .optional()

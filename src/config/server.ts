@@ -31,6 +31,23 @@ const websocketSchema = z.strictObject({
     .describe('Seconds between pings; a client that has not answered the last one when the next is due is gone.'),
 });
 
+/** When the process can't keep up, requests are refused (503) before all of them become slow. */
+const sheddingSchema = z.strictObject({
+  max_event_loop_delay_ms: z
+    .int()
+    .min(0)
+    .default(250)
+    .describe('Mean delay of the event loop, twice in a row, beyond which requests are refused with 503; 0: never.'),
+  max_heap_ratio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.9)
+    .describe('Share of the largest heap that V8 allows, beyond which requests are refused with 503; 0: never.'),
+  sample_interval_ms: z.int().min(20).max(10_000).default(500).describe('Milliseconds between two measurements.'),
+});
+export type SheddingConfig = z.infer<typeof sheddingSchema>;
+
 /** `server`: read at start; a reload that changes it is refused with the reason. */
 export const serverSchema = z.strictObject({
   host: z
@@ -110,6 +127,7 @@ export const serverSchema = z.strictObject({
     .min(0)
     .default(10_000)
     .describe('Milliseconds that calls in flight have to finish after SIGTERM.'),
+  load_shedding: sheddingSchema.prefault({}),
   websocket: websocketSchema.prefault({}),
   manual_cache_bytes: z
     .int()

@@ -15,7 +15,7 @@ const maxBackoff = 12;
  * the upstream answered (a 404, say) is no failure; that it didn't answer, not in time, or with a 5xx, is.
  */
 export class Breaker {
-  readonly #config: BreakerConfig;
+  #config: BreakerConfig;
   readonly #now: () => number;
   readonly #told: (state: BreakerState) => void;
   readonly #good = new Uint32Array(slots);
@@ -39,6 +39,11 @@ export class Breaker {
 
   get state(): BreakerState {
     return this.#state;
+  }
+
+  /** Follows a configuration; what was counted stays. */
+  follow(config: BreakerConfig): void {
+    this.#config = config;
   }
 
   /** Milliseconds until a call may be let through; 0 when it may now. */
@@ -126,21 +131,35 @@ export class Breaker {
 /** The breakers of all upstreams that the manuals name. */
 export class Breakers {
   readonly #breakers = new Map<string, Breaker>();
+  #config: BreakerConfig;
 
   constructor(
-    readonly config: BreakerConfig,
+    config: BreakerConfig,
     readonly listener: BreakerListener = () => undefined,
     readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.#config = config;
+  }
 
   /** The breaker of an upstream; ask once, when a tool is bound, and keep it. */
   of(upstream: string): Breaker {
     let breaker = this.#breakers.get(upstream);
     if (!breaker) {
-      breaker = new Breaker(this.config, this.now, (state) => this.listener(upstream, state));
+      breaker = new Breaker(this.#config, this.now, (state) => this.listener(upstream, state));
       this.#breakers.set(upstream, breaker);
     }
     return breaker;
+  }
+
+  /** Follows a configuration. */
+  follow(config: BreakerConfig): void {
+    this.#config = config;
+    for (const breaker of this.#breakers.values()) breaker.follow(config);
+  }
+
+  /** Forgets the breakers of upstreams that no tool calls any more. */
+  retain(upstreams: ReadonlySet<string>): void {
+    for (const upstream of this.#breakers.keys()) if (!upstreams.has(upstream)) this.#breakers.delete(upstream);
   }
 
   /** The state of each, for metrics and `/readyz?verbose`. */

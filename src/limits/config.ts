@@ -7,7 +7,12 @@ const rate = z.strictObject({
 export type RateConfig = z.infer<typeof rate>;
 
 const concurrencySchema = z.strictObject({
-  per_caller: z.int().positive().default(64).describe('Calls in flight of one caller.'),
+  per_caller: z.int().positive().default(128).describe('Calls in flight of one caller.'),
+  per_caller_and_upstream: z
+    .int()
+    .positive()
+    .default(64)
+    .describe('Calls in flight of one caller to one upstream host, so that one that hangs leaves room for the others.'),
   per_tool: z.int().positive().default(256).describe('Calls in flight to one tool.'),
   per_upstream: z.int().positive().default(512).describe('Calls in flight to one upstream host.'),
 });

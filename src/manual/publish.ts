@@ -120,6 +120,8 @@ export interface PublisherOptions {
   readonly max_cache_bytes: number;
   /** Headers over a view's bytes, for example a signature; called once a view. */
   readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
+  /** Told of each view that was asked for: whether it was built already. */
+  readonly on_view?: (known: boolean) => void;
 }
 
 /** Builds and keeps the served manuals of one catalog. */
@@ -156,6 +158,7 @@ export class Publisher {
   view(visibility: Visibility, form: AuthForm, manual: string | undefined): View | undefined {
     const key = `${manual ?? ''}/${form}/${visibility.key}`;
     const known = this.#views.get(key);
+    this.#options.on_view?.(known !== undefined);
     if (known) {
       this.#touch(key, known);
       return known;

@@ -5,6 +5,7 @@ import { readCertificate } from './certificate.js';
 import { countFailure } from './count-failure.js';
 import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
+import { refuseBusy } from './refuse-busy.js';
 
 type Done = (error?: Error) => void;
 
@@ -27,9 +28,8 @@ export function present(request: FastifyRequest): PresentedCredential {
 
 /** As the stage does, for an exchange without a request of its own: a message on an open connection. */
 export function authenticateExchange(gate: Gate, exchange: Exchange, presented: PresentedCredential, done: Done): void {
-  if (gate.draining) return done(new GatehouseError('draining', { retry_after: 1 }));
-  // Under `on_failure: refuse`, nothing is done that could not be recorded.
-  if (!gate.sink.accepting) return done(new GatehouseError('overloaded', { reason: 'log_failing', retry_after: 1 }));
+  const busy = refuseBusy(gate);
+  if (busy) return done(busy);
   const verdict = exchange.generation.authenticator.authenticate(presented);
   if (!(verdict instanceof Promise)) return settle(gate, exchange, verdict, done);
   verdict.then((late) => settle(gate, exchange, late, done), done);

@@ -9,18 +9,23 @@ import { requireRuntime } from './validate.js';
 export async function dispatchCall(gate: Gate, exchange: Exchange): Promise<CallResult> {
   const { runtime, prepared, args } = requireDispatchable(exchange);
   const ticket = enterUpstream(gate, exchange, runtime);
-  const scope = exchange.openScope(runtime.tool.settings.timeout_ms);
+  const span = exchange.trace?.openUpstream(runtime.upstream);
+  const scope = exchange.openScope(runtime.tool.settings.timeout_ms, span);
   gate.calls.add(scope);
+  const start_ms = performance.now();
   try {
     const result = await prepared.call(args, scope);
     runtime.breaker.settle(ticket, true);
     exchange.response_bytes = result.body.length;
     if (runtime.checks_outputs) runtime.validateOutput(result.body);
+    span?.end();
     return result;
   } catch (error) {
     settleFailure(runtime.breaker, ticket, error);
+    span?.end(error);
     throw error;
   } finally {
+    exchange.upstream_ms = performance.now() - start_ms;
     gate.calls.delete(scope);
   }
 }
@@ -67,16 +72,21 @@ export async function dispatchStream<Outcome>(
   const { runtime, prepared, args } = requireDispatchable(exchange);
   if (!prepared.stream) throw new GatehouseError('internal', { internal: 'a call that does not stream was streamed' });
   const ticket = enterUpstream(gate, exchange, runtime);
-  const scope = exchange.openScope(runtime.tool.settings.timeout_ms);
+  const span = exchange.trace?.openUpstream(runtime.upstream);
+  const scope = exchange.openScope(runtime.tool.settings.timeout_ms, span);
   gate.streams.add(scope);
+  const start_ms = performance.now();
   try {
     const outcome = await write(prepared.stream(args, scope), scope);
     runtime.breaker.settle(ticket, true);
+    span?.end();
     return outcome;
   } catch (error) {
     settleFailure(runtime.breaker, ticket, error);
+    span?.end(error);
     throw error;
   } finally {
+    exchange.upstream_ms = performance.now() - start_ms;
     gate.streams.delete(scope);
   }
 }

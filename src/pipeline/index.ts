@@ -9,10 +9,26 @@ export {
 } from './authorize.js';
 export { countFailure } from './count-failure.js';
 export { dispatchCall, dispatchStream, isStreamable } from './dispatch.js';
-export { Exchange, type ExchangeKind } from './exchange.js';
-export type { Gate } from './gate.js';
+export { Exchange, type ExchangeKind, type Route } from './exchange.js';
+export type { Gate, PressureReason } from './gate.js';
 export type { Generation } from './generation.js';
 export { countExchange, createLimit } from './limit.js';
+export { createMark, markExchange } from './mark.js';
 export { createRecord, type Recorder } from './record.js';
+export { refuseBusy } from './refuse-busy.js';
 export { ToolRuntime } from './tool-runtime.js';
-export { createValidate, decideByArguments, refuseInexactNumber, requireRuntime } from './validate.js';
+export {
+  type ExchangeTrace,
+  type OpenSpan,
+  readTraceHeaders,
+  type TraceHeaders,
+  type Tracing,
+  traceStage,
+} from './trace.js';
+export {
+  type ArgumentSource,
+  createValidate,
+  decideByArguments,
+  refuseInexactNumber,
+  requireRuntime,
+} from './validate.js';

@@ -22,6 +22,7 @@ export function createRecord(gate: Gate) {
     if (exchange.verified_freshly) gate.sink.emit(describeSuccess(exchange));
     const event = describeExchange(exchange, status, duration_ms);
     if (event) gate.sink.emit(event);
+    exchange.trace?.finish(exchange, status);
     gate.observe?.(exchange, status, duration_ms);
   }
   return {

@@ -1,15 +1,18 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { GatehouseError } from '../core/index.js';
 import {
+  type ArgumentSource,
   authorizeCall,
   createAuthenticate,
   createLimit,
+  createMark,
   createValidate,
   dispatchCall,
   dispatchStream,
   type Gate,
   isStreamable,
   type Recorder,
+  traceStage,
 } from '../pipeline/index.js';
 import type { Answers, Head } from './answer.js';
 import { describeProblem, toGatehouseError } from './errors.js';
@@ -34,16 +37,18 @@ export interface CallParts {
 export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void {
   const { gate } = parts;
   const call = createCallHandler(parts);
-  const onRequest = [markCall, createAuthenticate(gate), authorizeCall, createLimit(gate, 'call')];
+  const stages = [
+    traceStage(gate, 'authenticate', createAuthenticate(gate)),
+    traceStage(gate, 'authorize', authorizeCall),
+    traceStage(gate, 'limit', createLimit(gate, 'call')),
+  ];
+  const validate = (source: ArgumentSource) => traceStage(gate, 'validate', createValidate(source));
   const url = '/tools/:manual/:tool';
-  app.post(url, { onRequest, preHandler: createValidate('body') }, call);
-  app.post(`${url}/body`, { onRequest, preHandler: createValidate('split') }, call);
-  app.get(url, { onRequest, preHandler: createValidate('query'), exposeHeadRoute: false }, call);
-}
-
-function markCall(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  request.exchange.kind = 'call';
-  done();
+  const onRequest = [createMark(gate, 'call', url), ...stages];
+  const onSplitRequest = [createMark(gate, 'call', `${url}/body`), ...stages];
+  app.post(url, { onRequest, preHandler: validate('body') }, call);
+  app.post(`${url}/body`, { onRequest: onSplitRequest, preHandler: validate('split') }, call);
+  app.get(url, { onRequest, preHandler: validate('query'), exposeHeadRoute: false }, call);
 }
 
 function createCallHandler(parts: CallParts) {

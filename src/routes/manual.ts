@@ -6,23 +6,29 @@ import {
   authorizeDiscovery,
   createAuthenticate,
   createLimit,
+  createMark,
   type Exchange,
   type Gate,
   readParams,
   requirePrincipal,
+  traceStage,
 } from '../pipeline/index.js';
 import type { Answers } from './answer.js';
 
 /** `GET /utcp` and `GET /utcp/:manual`: this caller's view, as bytes that were built once for all with its rights. */
 export function registerManualRoutes(app: FastifyInstance, gate: Gate, answers: Answers): void {
-  const onRequest = [markManual, createAuthenticate(gate), authorizeDiscovery, createLimit(gate, 'discovery')];
   const serveManual = createManualHandler(answers);
-  app.get('/utcp', { onRequest }, serveManual);
-  app.get('/utcp/:manual', { onRequest }, serveManual);
+  const stages = [
+    traceStage(gate, 'authenticate', createAuthenticate(gate)),
+    traceStage(gate, 'authorize', authorizeDiscovery),
+    traceStage(gate, 'limit', createLimit(gate, 'discovery')),
+  ];
+  app.get('/utcp', { onRequest: [createMark(gate, 'manual', '/utcp'), ...stages] }, serveManual);
+  const named = [createMark(gate, 'manual', '/utcp/:manual'), noteManual, ...stages];
+  app.get('/utcp/:manual', { onRequest: named }, serveManual);
 }
 
-function markManual(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  request.exchange.kind = 'manual';
+function noteManual(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   request.exchange.manual = readParams(request).manual || undefined;
   done();
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeAuthorizationServer, describeResource } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
 import { FastifyRateLimitStore, toRetryAfter } from '../limits/index.js';
-import { countFailure, type Exchange, type Gate } from '../pipeline/index.js';
+import { countFailure, createMark, type Exchange, type Gate, refuseBusy } from '../pipeline/index.js';
 
 /** How often one address may ask routes that know no caller. */
 const perAddress = { max: 600, timeWindow: 60_000 } as const;
@@ -21,7 +21,8 @@ export async function registerOauthRoutes(app: FastifyInstance, gate: Gate): Pro
       enableDraftSpec: true,
     });
     // By client and by failures instead: what one address sends must not keep a good client behind it from its token.
-    const unlimited = { bodyLimit: 16_384, config: { rateLimit: false } };
+    const onRequest = createMark(gate, 'token', '/oauth/token');
+    const unlimited = { onRequest, bodyLimit: 16_384, config: { rateLimit: false } } as const;
     open.post('/oauth/token', unlimited, (request, reply) => issueToken(gate, request, reply));
     open.get('/.well-known/oauth-protected-resource', (request, reply) =>
       publish(reply, describeResource(request.exchange.generation.metadata)),
@@ -46,8 +47,8 @@ function publish(reply: FastifyReply, document: object): FastifyReply {
 
 async function issueToken(gate: Gate, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { exchange } = request;
-  exchange.kind = 'token';
-  if (gate.draining) throw new GatehouseError('draining', { retry_after: 1 });
+  const busy = refuseBusy(gate);
+  if (busy) throw busy;
   const answer = await exchange.generation.issuer.issue({
     content_type: request.headers['content-type'],
     body: Buffer.isBuffer(request.body) ? request.body.toString('utf8') : '',

@@ -8,6 +8,7 @@ import {
   dispatchCall,
   Exchange,
   type Gate,
+  markExchange,
   type Recorder,
   requireRuntime,
 } from '../pipeline/index.js';
@@ -102,7 +103,7 @@ export class WebsocketCalls {
     const { request_id, address } = this.#handshake;
     this.#count++;
     const exchange = new Exchange(gate.generation, `${request_id}.${this.#count}`, address, undefined, undefined);
-    exchange.kind = 'call';
+    markExchange(gate, exchange, 'call', '/tools/:manual/:tool/ws', 'MESSAGE');
     gate.active++;
     return exchange;
   }

@@ -6,6 +6,7 @@ import {
   authorizeCall,
   createAuthenticate,
   createLimit,
+  createMark,
   present,
   readParams,
   requirePrincipal,
@@ -66,7 +67,7 @@ export function registerWebsocketRoute(app: FastifyInstance, parts: WebsocketPar
     url: routePath,
     exposeHeadRoute: false,
     onRequest: [
-      markHandshake,
+      createMark(gate, 'call', routePath),
       createAuthenticate(gate),
       authorizeCall,
       createOriginCheck(settings.allowed_origins),
@@ -78,11 +79,6 @@ export function registerWebsocketRoute(app: FastifyInstance, parts: WebsocketPar
     },
     wsHandler: (socket, request) => openSession(parts, settings, connections, socket, request),
   });
-}
-
-function markHandshake(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-  request.exchange.kind = 'call';
-  done();
 }
 
 // A browser sends Origin with every handshake and lets no page change it, so a page elsewhere can't use what the

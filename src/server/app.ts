@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { basePathOf, createUrlRewriter, type ServerConfig } from '../config/index.js';
 import { GatehouseError } from '../core/index.js';
-import { createRecord, Exchange, type Gate, type Recorder } from '../pipeline/index.js';
+import { createRecord, Exchange, type Gate, type Recorder, readTraceHeaders } from '../pipeline/index.js';
 import type { Answers } from '../routes/answer.js';
 import type { ErrorResponder } from '../routes/errors.js';
 import type { Listener } from './listener.js';
@@ -83,14 +83,8 @@ function createOpener(gate: Gate, record: Recorder): (request: FastifyRequest, r
   const makeId = createRequestIds();
   return (request, reply) => {
     if (request.exchange) return;
-    const { traceparent, tracestate } = request.headers;
-    request.exchange = new Exchange(
-      gate.generation,
-      makeId(),
-      addressOf(request),
-      single(traceparent),
-      single(tracestate),
-    );
+    const { traceparent, tracestate } = readTraceHeaders(request.headers.traceparent, request.headers.tracestate);
+    request.exchange = new Exchange(gate.generation, makeId(), addressOf(request), traceparent, tracestate);
     gate.active++;
     record.watch(request.exchange, reply);
   };
@@ -100,8 +94,4 @@ function createOpener(gate: Gate, record: Recorder): (request: FastifyRequest, r
 function addressOf(request: FastifyRequest): string {
   const { ip } = request;
   return isIP(ip) > 0 ? ip : (request.raw.socket.remoteAddress ?? 'unknown');
-}
-
-function single(value: string | readonly string[] | undefined): string | undefined {
-  return typeof value === 'string' && value.length <= 512 ? value : undefined;
 }

@@ -16,6 +16,8 @@ export interface GenerationParts {
   readonly breakers: Breakers;
   readonly public_url: string;
   readonly signing: ManualSigning;
+  /** Told of each view that is asked for: whether it was built already. */
+  readonly on_view?: (known: boolean) => void;
 }
 
 /**
@@ -41,6 +43,7 @@ export function buildGeneration(loaded: LoadedConfig, parts: GenerationParts, no
       public_url: parts.public_url,
       max_cache_bytes: loaded.config.server.manual_cache_bytes,
       ...(parts.signing.describe && { describe: parts.signing.describe }),
+      ...(parts.on_view && { on_view: parts.on_view }),
     }),
     signing_keys: parts.signing.keys,
     ...parts.identity,

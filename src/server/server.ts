@@ -27,12 +27,15 @@ import { createSchemaCompiler } from '../schema/index.js';
 import { createAdmin, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
 import { createApp, installExchange } from './app.js';
+import { CountingSink } from './counting-sink.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { Identity } from './identity.js';
 import { createListener, type Listener } from './listener.js';
 import { createManualSigning } from './manual-signing.js';
 import { Metrics } from './metrics.js';
+import { Pressure } from './pressure.js';
 import { computeStandardHeaders } from './standard-headers.js';
+import type { TraceExport } from './tracing.js';
 
 export interface ServerDependencies {
   /** Where security events go; the configured log when absent. */
@@ -113,9 +116,11 @@ interface Place {
 }
 
 async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place: Place): Promise<Server> {
-  const sink = deps.sink ?? openSink(loaded, deps.report ?? reportToStandardError);
-  const state = deps.state ?? (await openSharedState(loaded, sink, deps.report ?? reportToStandardError));
-  const server = new Server(loaded, deps, sink, state, place);
+  const report = deps.report ?? reportToStandardError;
+  const traces = await openTraces(loaded, report);
+  const sink = new CountingSink(deps.sink ?? openSink(loaded, report));
+  const state = deps.state ?? (await openSharedState(loaded, sink, report));
+  const server = new Server(loaded, deps, { sink, state, traces }, place);
   try {
     await server.wire();
   } catch (error) {
@@ -125,11 +130,20 @@ async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place:
   return server;
 }
 
+/** What is opened ahead of the server and ends with it. */
+interface Ground {
+  readonly sink: CountingSink;
+  readonly state: State;
+  readonly traces: TraceExport | undefined;
+}
+
 class Server implements GatehouseServer {
   readonly app: FastifyInstance;
   readonly sink: EventSink;
   readonly notices: Finding[];
   readonly #state: State;
+  readonly #traces: TraceExport | undefined;
+  readonly #pressure: Pressure;
   readonly metrics: Metrics;
   readonly #admin: FastifyInstance;
   readonly #breakers: Breakers;
@@ -146,10 +160,12 @@ class Server implements GatehouseServer {
   #closing: Promise<void> | undefined;
   #url: string;
 
-  constructor(loaded: LoadedConfig, deps: ServerDependencies, sink: EventSink, state: State, place: Place) {
+  constructor(loaded: LoadedConfig, deps: ServerDependencies, { sink, state, traces }: Ground, place: Place) {
     this.#loaded = loaded;
     this.sink = sink;
     this.#state = state;
+    this.#traces = traces;
+    this.#pressure = new Pressure(loaded.config.server.load_shedding);
     this.#settings = loaded.config.server;
     this.#report = deps.report ?? reportToStandardError;
     this.notices = [...loaded.notices];
@@ -168,10 +184,17 @@ class Server implements GatehouseServer {
     this.metrics = new Metrics({
       active: () => this.gate.active,
       cached_bytes: () => this.gate.generation.publisher.cached_bytes,
-      lost_events: () => sink.state().lost,
-      upstreams: () =>
-        new Map(this.#protocols.health().map(({ upstream, state: is }) => [upstream, is === 'up' ? 1 : 0])),
+      tools: () => this.gate.generation.catalog.tools.length,
+      upstreams: () => this.#protocols.health(),
+      breakers: () => this.#breakers.states(),
+      blocked_callers: () => state.blocks.list().size,
+      state: () => state.status,
+      log: () => sink.state(),
+      event_loop_delay_s: () => this.#pressure.event_loop_delay_s,
+      lost_spans: () => traces?.lost_spans ?? 0,
+      draining: () => this.gate.draining,
     });
+    sink.onEvent = (event) => this.metrics.countEvent(event);
     this.#admin = createAdmin(this.metrics, () => this.readiness());
     this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
       sink.emit(describeBreaker(upstream, breaker)),
@@ -197,6 +220,7 @@ class Server implements GatehouseServer {
   async wire(): Promise<void> {
     await this.#identity.register();
     this.#anomalies.follow(this.#loaded);
+    await this.#pressure.open();
     this.#gate = {
       generation: buildGeneration(this.#loaded, this.#parts(this.#loaded), this.notices),
       limiter: this.#state.limiter,
@@ -209,6 +233,8 @@ class Server implements GatehouseServer {
       },
       caps: new ConcurrencyCaps(this.#loaded.config.limits.concurrency),
       leaving: false,
+      readPressure: () => this.#pressure.read(),
+      ...(this.#traces && { tracing: this.#traces.tracing }),
       draining: false,
       active: 0,
       streams: new Set(),
@@ -247,6 +273,8 @@ class Server implements GatehouseServer {
     return () => {
       this.#anomalies.follow(loaded);
       this.gate.generation = next;
+      this.gate.caps.follow(loaded.config.limits.concurrency);
+      this.#breakers.follow(loaded.config.limits.circuit_breaker);
       this.#loaded = loaded;
       this.#settle();
     };
@@ -290,7 +318,9 @@ class Server implements GatehouseServer {
     await this.#protocols.close();
     await this.#identity.close();
     await this.#anomalies.close();
+    await this.#pressure.close();
     await this.#state.close();
+    await this.#traces?.close();
     await this.sink.close();
   }
 
@@ -329,6 +359,7 @@ class Server implements GatehouseServer {
     publisher.prepare();
     // A few tools are compiled at once; thousands, each when it is first called, or the start would wait for all.
     if (runtimes.length <= 200) for (const runtime of runtimes) runtime.prepareInputs();
+    this.#breakers.retain(new Set(runtimes.map(({ upstream }) => upstream)));
     this.#protocols.retain(new Set(runtimes.flatMap(({ prepared }): PreparedCall[] => (prepared ? [prepared] : []))));
     this.sink.emit({
       event: 'config.loaded',
@@ -361,6 +392,7 @@ class Server implements GatehouseServer {
       identity: this.#identity.build(loaded),
       breakers: this.#breakers,
       signing: createManualSigning(loaded),
+      on_view: (known) => this.metrics.countView(known),
       public_url: this.#url,
     };
   }
@@ -396,6 +428,13 @@ function reportToStandardError(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+async function openTraces(loaded: LoadedConfig, report: (line: string) => void): Promise<TraceExport | undefined> {
+  const { tracing } = loaded.config;
+  if (!tracing) return undefined;
+  const { openTracing } = await import('./tracing.js');
+  return openTracing({ config: tracing, readVariable: (name) => loaded.variables.load(name), report });
+}
+
 /** What the configuration says is shared: on Redis, or in this process's memory. */
 export function openSharedState(loaded: LoadedConfig, sink: EventSink, report: (line: string) => void): Promise<State> {
   const { state } = loaded.config;
@@ -429,7 +468,7 @@ export function openSink(loaded: LoadedConfig, report: (line: string) => void): 
 }
 
 function refuseFixedChanges(old: LoadedConfig, next: LoadedConfig): void {
-  const fixed = ['server', 'security_log', 'state', 'example'] as const;
+  const fixed = ['server', 'security_log', 'state', 'tracing', 'example'] as const;
   const changed = fixed.filter((key) => JSON.stringify(old.config[key]) !== JSON.stringify(next.config[key]));
   if (changed.length === 0) return;
   throw new LoadError(

@@ -1,60 +1,87 @@
-import type { ExchangeKind } from '../pipeline/index.js';
-
 /** Upper bounds of the duration buckets, in seconds. */
 const bounds_s = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** The finished exchanges of one kind. */
-class KindTally {
-  readonly outcomes = new Map<string, number>();
+/**
+ * A counter with one or two labels. prom-client hashes its labels anew for each observation, which costs a request more
+ * than its permission check; this adds to numbers and writes the Prometheus text format (version 0.0.4) when it is scraped.
+ */
+export class CountTally {
+  readonly #counts = new Map<string, Map<string, number>>();
+
+  constructor(
+    readonly name: string,
+    readonly help: string,
+    readonly labels: readonly [string, (string | undefined)?],
+  ) {}
+
+  add(one: string, other = ''): void {
+    let others = this.#counts.get(one);
+    if (!others) {
+      others = new Map();
+      this.#counts.set(one, others);
+    }
+    others.set(other, (others.get(other) ?? 0) + 1);
+  }
+
+  /** The metric family, each line ended. */
+  render(): string {
+    const [first, second] = this.labels;
+    const lines = [...this.#counts].flatMap(([one, others]) =>
+      [...others].map(([other, count]) => {
+        const rest = second === undefined ? '' : `,${second}="${escapeLabel(other)}"`;
+        return `${this.name}{${first}="${escapeLabel(one)}"${rest}} ${count}\n`;
+      }),
+    );
+    return `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} counter\n${lines.join('')}`;
+  }
+}
+
+/** Durations under one value of the label. */
+class Durations {
   /** One more than there are bounds: what took longer than all. */
   readonly buckets = new Float64Array(bounds_s.length + 1);
   sum_s = 0;
 }
 
-/**
- * Counts every finished exchange by kind and outcome, and how long it took. prom-client hashes its labels anew for each
- * observation, which costs a request more than its permission check; this adds to numbers and writes the Prometheus text
- * format (version 0.0.4) when it is scraped.
- */
-export class RequestTally {
-  readonly #kinds = new Map<ExchangeKind, KindTally>();
+/** A histogram of durations with one label, counted as `CountTally` counts. */
+export class DurationTally {
+  readonly #durations = new Map<string, Durations>();
 
-  add(kind: ExchangeKind, outcome: string, duration_s: number): void {
-    let tally = this.#kinds.get(kind);
-    if (!tally) {
-      tally = new KindTally();
-      this.#kinds.set(kind, tally);
+  constructor(
+    readonly name: string,
+    readonly help: string,
+    readonly label: string,
+  ) {}
+
+  observe(value: string, duration_s: number): void {
+    let durations = this.#durations.get(value);
+    if (!durations) {
+      durations = new Durations();
+      this.#durations.set(value, durations);
     }
-    tally.outcomes.set(outcome, (tally.outcomes.get(outcome) ?? 0) + 1);
-    tally.sum_s += duration_s;
+    durations.sum_s += duration_s;
     let bucket = 0;
     while (bucket < bounds_s.length && duration_s > (bounds_s[bucket] ?? 0)) bucket++;
-    tally.buckets[bucket] = (tally.buckets[bucket] ?? 0) + 1;
+    durations.buckets[bucket] = (durations.buckets[bucket] ?? 0) + 1;
   }
 
-  /** Both metric families, each line ended. */
+  /** The metric family, each line ended. */
   render(): string {
-    const total = 'gatehouse_requests_total';
-    const duration = 'gatehouse_request_duration_seconds';
-    const lines = [
-      `# HELP ${total} Requests by kind and by error code (ok when there was none).`,
-      `# TYPE ${total} counter`,
-      ...[...this.#kinds].flatMap(([kind, { outcomes }]) =>
-        [...outcomes].map(([outcome, count]) => `${total}{kind="${kind}",outcome="${outcome}"} ${count}`),
-      ),
-      `# HELP ${duration} Time from the first hook to the recorded end.`,
-      `# TYPE ${duration} histogram`,
-      ...[...this.#kinds].flatMap(([kind, tally]) => renderDurations(duration, kind, tally)),
-    ];
-    return `${lines.join('\n')}\n`;
+    const lines = [...this.#durations].flatMap(([value, durations]) => this.#renderOne(value, durations));
+    return `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} histogram\n${lines.join('')}`;
+  }
+
+  #renderOne(value: string, { buckets, sum_s }: Durations): string[] {
+    const label = `${this.label}="${escapeLabel(value)}"`;
+    let count = 0;
+    const lines = [...bounds_s, '+Inf'].map((bound, index) => {
+      count += buckets[index] ?? 0;
+      return `${this.name}_bucket{le="${bound}",${label}} ${count}\n`;
+    });
+    return [...lines, `${this.name}_sum{${label}} ${sum_s}\n`, `${this.name}_count{${label}} ${count}\n`];
   }
 }
 
-function renderDurations(name: string, kind: ExchangeKind, { buckets, sum_s }: KindTally): string[] {
-  let count = 0;
-  const lines = [...bounds_s, '+Inf'].map((bound, index) => {
-    count += buckets[index] ?? 0;
-    return `${name}_bucket{le="${bound}",kind="${kind}"} ${count}`;
-  });
-  return [...lines, `${name}_sum{kind="${kind}"} ${sum_s}`, `${name}_count{kind="${kind}"} ${count}`];
+function escapeLabel(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

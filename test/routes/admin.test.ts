@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEchoProtocols } from '../support/echo.js';
-import { bearer, keyEntry, startServer, type TestServer } from '../support/server.js';
+import { keyEntry, startServer, type TestServer } from '../support/server.js';
 
 const tool = {
   name: 'one',
@@ -30,20 +30,20 @@ describe('the admin listener', () => {
     expect((await fetch(`${server.url}/metrics`)).status).toBe(404);
   });
 
-  it('counts requests by kind and outcome, with no label that a sender chose', async () => {
-    const init = { method: 'POST', headers: bearer('key') };
-    await fetch(`${server.url}/tools/m/one`, init);
-    await fetch(`${server.url}/tools/m/made-up-by-sender`, init);
-    const text = await (await admin('/metrics')).text();
-    expect(text).toContain('gatehouse_requests_total{kind="call",outcome="ok"} 1');
-    expect(text).toContain('gatehouse_requests_total{kind="call",outcome="not_found"} 1');
-    expect(text).toContain('gatehouse_request_duration_seconds_bucket{le="+Inf",kind="call"} 2');
-    expect(text).toContain('gatehouse_request_duration_seconds_count{kind="call"} 2');
-    expect(text).not.toContain('made-up-by-sender');
-  });
-
   it('says in full how ready it is, and the public listener only whether', async () => {
     expect(await (await admin('/readyz?verbose')).json()).toMatchObject({ status: 'ok', state: 'memory', tools: 1 });
     expect(await (await fetch(`${server.url}/readyz?verbose`)).json()).toEqual({ status: 'ok' });
+  });
+
+  it('goes on without metrics when its port is taken, and says so', async () => {
+    const lines: string[] = [];
+    const port = Number(new URL(server.server.admin_url ?? '').port);
+    const other = await startServer({
+      config: { server: { admin: { port } } },
+      dependencies: { protocols: createEchoProtocols(), report: (line) => lines.push(line) },
+    });
+    expect([other.server.admin_url, lines]).toEqual([undefined, [expect.stringContaining('set server.admin.port')]]);
+    expect((await fetch(`${other.url}/livez`)).status).toBe(200);
+    await other.close();
   });
 });
