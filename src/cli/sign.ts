@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LoadError } from '../core/index.js';
 import { readSigningKey, signManual } from '../signing/index.js';
@@ -12,6 +12,7 @@ import {
   takePositionals,
   UsageError,
 } from './command.js';
+import { writeOutput } from './output.js';
 
 /** `gatehouse sign MANUAL --key FILE`: the signature of a manual that is served as a file. */
 export const signCommand: Command = {
@@ -32,7 +33,7 @@ export const signCommand: Command = {
     const key = readSigningKey(readBytes(keyFile, io), keyFile);
     const signature = sign(manual, io, key);
     const out = stringOf(input, 'out') ?? `${manual}.sig`;
-    writeFileSync(resolve(io.cwd, out), `${signature}\n`);
+    writeOutput(out, `${signature}\n`, true, io);
     const keys = { keys: [key.publicKey.jwk] };
     io.out(flagOf(input, 'json') ? JSON.stringify({ file: out, ...keys }) : JSON.stringify(keys, null, 2));
     if (!flagOf(input, 'json')) io.err(`Signed: ${out}`);

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, it } from 'vitest';
 import { type Bookshop, startBookshop } from '../../src/example/bookshop.js';
 import { buildSources } from '../support/build.js';
@@ -20,6 +22,12 @@ describeWithProgram('curl', 'a reader who does what a guide says', () => {
   it('tries the policy of the example', () => followGuide('docs/policy.md', build), 60_000);
 
   it('rotates a key without a gap', () => followGuide('docs/guides/rotate-a-key.md', build), 60_000);
+
+  it('imports an OpenAPI document', async () => {
+    const openapi = readFileSync(join(import.meta.dirname, '../../docs/openapi.md'), 'utf8');
+    const [, document = ''] = /`shop\.openapi\.yaml`:\n\n```yaml\n(.*?)```/s.exec(openapi) ?? [];
+    await followGuide('docs/import.md', build, { files: { 'shop.openapi.yaml': document } });
+  }, 60_000);
 
   it('compares two versions', () => followGuide('docs/diff.md', build), 60_000);
 
