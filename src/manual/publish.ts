@@ -4,6 +4,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { Json, JsonObject, Tool } from '../core/index.js';
 import type { Catalog } from './catalog.js';
 import { publishedTemplates } from './form.js';
+import { normalizeSchema } from './schema.js';
 
 /** The UTCP line that the served manuals follow. */
 export const utcpVersion = '1.1.0';
@@ -223,8 +224,9 @@ function describeTool(tool: Tool, name: string, inputs: Json, template: JsonObje
   return {
     name,
     description: tool.description,
-    inputs,
-    ...(tool.outputs && { outputs: tool.outputs }),
+    // One boolean schema or null in one tool, and the official clients refuse the whole manual.
+    inputs: normalizeSchema(inputs),
+    ...(tool.outputs && { outputs: normalizeSchema(tool.outputs) }),
     ...(tool.tags.length > 0 && { tags: tool.tags }),
     ...(tool.average_response_size !== undefined && { average_response_size: tool.average_response_size }),
     tool_call_template: template,
