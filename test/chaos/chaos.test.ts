@@ -63,6 +63,10 @@ describeWithProgram('nginx', 'two replicas under load', () => {
           expect(found.lost.slice(0, shown)).toEqual([]);
           expect(found.wrong_events.slice(0, shown)).toEqual([]);
           expect(found.wrong_allows.slice(0, shown)).toEqual([]);
+          const failed = entries.filter(
+            ({ status = 0, tool }) => status >= 500 && (scenario.spared?.includes(tool) ?? true),
+          );
+          expect(failed.slice(0, shown)).toEqual([]);
           expectMetered(metered, scenario.most);
           // Whatever happened: now that it is mended, replicas hold one limit again.
           expectMetered(after);

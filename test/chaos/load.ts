@@ -42,14 +42,18 @@ export class ChaosLoad {
   readonly entries: Entry[] = [];
   /** What `shifting` may do with `shop.item` now, as far as anybody can know. */
   shifting: ReadonlySet<Permission> = new Set(['callable']);
-  readonly #agent = new Agent({ connections: maxInFlight });
+  readonly #agent: Agent;
   readonly #running = new Set<Promise<void>>();
   #stop: (() => Promise<void>) | undefined;
 
+  /** `ca`: the authority of the gateway's certificate, in PEM. `rate`: requests a second. */
   constructor(
     readonly url: string,
+    ca: string,
     readonly rate: number,
-  ) {}
+  ) {
+    this.#agent = new Agent({ connections: maxInFlight, connect: { ca } });
+  }
 
   /** Begins to ask, round and round, at the rate. */
   start(): void {

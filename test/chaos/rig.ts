@@ -65,7 +65,7 @@ export async function startChaosRig(build: string): Promise<ChaosRig> {
     },
   });
   const logs = [pair.logs[0], join(disk.outside, 'security.log')];
-  const load = new ChaosLoad(pair.url, 150);
+  const load = new ChaosLoad(pair.url, pair.ca, 150);
   const paths = (name: string) => pair.folders.map((place) => join(place, name));
   const count = (event: string) => logs.map((log) => listEventNames(log).filter((name) => name === event).length);
   return {
@@ -125,7 +125,10 @@ function describeConfig() {
         name: 'shop',
         source: './m.yaml',
         allow_private_hosts: ['127.0.0.1'],
-        tools: Object.fromEntries(toolNames.map((name) => [name, { timeout_ms: 1000, log_arguments: ['id'] }])),
+        tools: {
+          ...Object.fromEntries(hanging.map((name) => [name, { timeout_ms: 1000, log_arguments: ['id'] }])),
+          ...Object.fromEntries(steady.map((name) => [name, { log_arguments: ['id'] }])),
+        },
       },
     ],
     policy: {
@@ -154,11 +157,13 @@ function describeConfig() {
     },
     state: { redis_url_variable: 'UTCP_REDIS_URL', timeout_ms: 1500 },
     security_log: { signing_key_variable: 'UTCP_LOG_KEY', flush_interval_ms: flushInterval_ms },
-    server: { drain_timeout_ms: 5000 },
+    server: { drain_timeout_ms: 5000, drain_delay_ms: 500 },
   };
 }
 
-const toolNames = ['item', 'write', 'drop', 'elsewhere', 'metered'];
+/** Tools of the upstream that hangs, and of the other one. */
+const hanging = ['item', 'write', 'drop'];
+const steady = ['elsewhere', 'metered'];
 
 function describeManual() {
   const tool = (name: string, http_method: string, url: string) => ({

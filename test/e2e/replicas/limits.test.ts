@@ -1,3 +1,4 @@
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildSources } from '../../support/build.js';
 import { describeWithProgram } from '../../support/requirement.js';
@@ -5,24 +6,28 @@ import { bearer, keyEntry } from '../../support/server.js';
 import { type Pair, startPair } from './pair.js';
 
 const limit = 40;
-const tool = (name: string) => ({
+const tool = (name: string, template: object = { call_template_type: 'text', content: name }) => ({
   name,
   description: name,
   inputs: { type: 'object', properties: {}, additionalProperties: false },
-  tool_call_template: { call_template_type: 'text', content: name },
+  tool_call_template: template,
 });
+/** Nothing listens on port 1, so its breaker opens. */
+const outOfOrder = tool('gone', { call_template_type: 'http', http_method: 'GET', url: 'http://127.0.0.1:1/' });
+const tools = [tool('few'), tool('some'), outOfOrder];
 
 describeWithProgram('nginx', 'two replicas behind nginx', () => {
   describeWithProgram('redis-server', 'on one Redis', () => {
     let pair: Pair;
+    let agent: Agent;
     beforeAll(async () => {
       pair = await startPair({
         build: buildSources(),
-        files: { 'm.yaml': { utcp_version: '1.1.0', manual_version: '1.0.0', tools: ['few', 'some'].map(tool) } },
+        files: { 'm.yaml': { utcp_version: '1.1.0', manual_version: '1.0.0', tools } },
         config: () => ({
-          manuals: [{ name: 'm', source: './m.yaml' }],
+          manuals: [{ name: 'm', source: './m.yaml', allow_private_hosts: ['127.0.0.1'], max_retries: 0 }],
           policy: { roles: { user: { discover: ['*'], call: ['*'] } } },
-          callers: ['alice', 'bob'].map((id) => ({
+          callers: ['alice', 'bob', 'carol'].map((id) => ({
             id,
             roles: ['user'],
             api_keys: { current: keyEntry(`${id}-key`) },
@@ -30,8 +35,12 @@ describeWithProgram('nginx', 'two replicas behind nginx', () => {
           limits: { per_caller: { per_hour: 3 * limit }, per_tool: { 'm.few': { per_hour: limit } } },
         }),
       });
+      agent = new Agent({ connections: 16, connect: { ca: pair.ca } });
     });
-    afterAll(() => pair?.close());
+    afterAll(async () => {
+      await agent?.close();
+      await pair?.close();
+    });
 
     /** Calls so often, many at once, through nginx; counts answers by status, and by the replica that gave them. */
     async function callMany(caller: string, name: string, calls: number) {
@@ -40,10 +49,11 @@ describeWithProgram('nginx', 'two replicas behind nginx', () => {
       let left = calls;
       const work = async () => {
         while (left-- > 0) {
-          const response = await fetch(`${pair.url}/tools/m/${name}`, { headers: bearer(`${caller}-key`) });
-          await response.arrayBuffer();
-          statuses[response.status] = (statuses[response.status] ?? 0) + 1;
-          const replica = response.headers.get('x-served-by') ?? 'none';
+          const headers = bearer(`${caller}-key`);
+          const answer = await request(`${pair.url}/tools/m/${name}`, { headers, dispatcher: agent });
+          await answer.body.dump();
+          statuses[answer.statusCode] = (statuses[answer.statusCode] ?? 0) + 1;
+          const replica = String(answer.headers['x-served-by']);
           servedBy[replica] = (servedBy[replica] ?? 0) + 1;
         }
       };
@@ -66,6 +76,12 @@ describeWithProgram('nginx', 'two replicas behind nginx', () => {
     it('leave another caller’s limit alone', async () => {
       expect((await callMany('bob', 'few', limit)).statuses).toEqual({ 200: limit });
       expect((await callMany('bob', 'few', 1)).statuses).toEqual({ 429: 1 });
+    });
+
+    it('stay in service behind nginx for every other tool while one is out of order and answers 503', async () => {
+      const { statuses } = await callMany('carol', 'gone', 80);
+      expect(Object.keys(statuses)).toEqual(['502', '503']);
+      expect((await callMany('carol', 'some', limit)).statuses).toEqual({ 200: limit });
     });
   });
 });

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type PrivateRedis, startRedis } from '../../support/redis.js';
+import { startNginx, type TestNginx } from '../../support/nginx.js';
+import { findFreePort, type PrivateRedis, startRedis } from '../../support/redis.js';
 import { Replica } from '../../support/replica.js';
-import { choosePorts, type Gateway, startGateway } from './gateway.js';
 
 export interface PairOptions {
   /** Where the compiled sources are (support/build.ts). */
@@ -20,9 +20,12 @@ export interface PairOptions {
   readonly wrap_second?: (command: readonly string[]) => readonly string[];
 }
 
-/** Two replicas in processes of their own, on one Redis, behind one nginx. */
+/** Two replicas in processes of their own, on one Redis, behind one nginx as it is deployed. */
 export interface Pair {
+  /** Of nginx; its answers name the replica's port in `x-served-by`. */
   readonly url: string;
+  /** The authority of nginx's certificate, in PEM. */
+  readonly ca: string;
   readonly redis: PrivateRedis;
   readonly replicas: readonly [Replica, Replica];
   /** The folder of each replica's files. */
@@ -33,14 +36,14 @@ export interface Pair {
 
 export async function startPair(options: PairOptions): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-pair-'));
-  const ports = await choosePorts(2);
+  const [port = 0, ...ports] = await chooseFreePorts(3);
   const redis = await startRedis(folder);
   const folders = [0, 1].map((index) => mkdtempSync(join(folder, `replica-${index + 1}-`)));
   const [first = '', second = ''] = folders;
   const logs = [join(first, 'security.log'), options.second_log?.(second) ?? join(second, 'security.log')] as const;
-  const gateway_url = `http://127.0.0.1:${ports.gateway}`;
+  const gateway_url = `https://localhost:${port}`;
   const replicas = folders.map((place, index) => {
-    writeReplica(place, options, { index, port: ports.replicas[index] ?? 0, log: logs[index] ?? '', gateway_url });
+    writeReplica(place, options, { index, port: ports[index] ?? 0, log: logs[index] ?? '', gateway_url });
     return new Replica({
       build: options.build,
       config: join(place, 'gatehouse.yaml'),
@@ -50,7 +53,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   });
   const [one, two] = replicas;
   if (!one || !two) throw new Error('unreachable');
-  const started: (Replica | Gateway)[] = [];
+  const started: (Replica | TestNginx)[] = [];
   const close = async () => {
     await Promise.all(started.map((part) => (part instanceof Replica ? part.stop() : part.close())));
     await redis.stop();
@@ -59,12 +62,26 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   try {
     started.push(one, two);
     await Promise.all([one.start(), two.start()]);
-    started.push(await startGateway(folder, ports.gateway, ports.replicas));
+    const nginx = await startNginx({ replicas: ports.map((own) => `127.0.0.1:${own}`), adapt: adaptNginx }, port);
+    started.push(nginx);
+    return { url: gateway_url, ca: nginx.ca, redis, replicas: [one, two], folders: [first, second], logs, close };
   } catch (error) {
     await close();
     throw error;
   }
-  return { url: gateway_url, redis, replicas: [one, two], folders: [first, second], logs, close };
+}
+
+/** Says which replica answered, and takes one back into service sooner than after ten seconds. */
+function adaptNginx(config: string): string {
+  return config
+    .replace('location / {', 'location / {\n      add_header X-Served-By $upstream_addr always;')
+    .replaceAll(/server 127\.0\.0\.1:\d+/g, '$& fail_timeout=1s');
+}
+
+async function chooseFreePorts(count: number): Promise<readonly number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await findFreePort());
+  return [...ports];
 }
 
 interface Place {
