@@ -9,7 +9,7 @@ export const toolsCommand: Command = {
   summary: 'list the tools of a provider, by the reference client',
   usage: 'URL',
   options: {
-    query: { type: 'string', short: 'q', value: 'TEXT', help: 'only the tools that fit a task best, best first' },
+    q: { type: 'string', short: 'q', value: 'TEXT', help: 'only the tools that fit a task best, best first' },
     tag: { type: 'string', value: 'TAG', help: 'only tools with this tag' },
     limit: { type: 'string', value: 'N', help: 'at most so many' },
     ...clientOptions,
@@ -31,7 +31,7 @@ export const toolsCommand: Command = {
 };
 
 function findTools(client: Client, input: CommandInput): Promise<ServedManual> {
-  const query = stringOf(input, 'query');
+  const query = stringOf(input, 'q');
   const tag = stringOf(input, 'tag');
   const limit = readNumber(input, 'limit');
   if (query === undefined && tag === undefined && limit === undefined) return client.discover();

@@ -133,6 +133,8 @@ export const serverSchema = z.strictObject({
     .int()
     .positive()
     .default(67_108_864)
-    .describe('Bytes that built manuals may hold, all views and codings together.'),
+    .describe(
+      'Bytes that built manuals may hold, all views and codings together; search indexes may hold as much again.',
+    ),
 });
 export type ServerConfig = z.infer<typeof serverSchema>;

@@ -29,6 +29,6 @@ export {
   type Representation,
   utcpVersion,
   View,
-  type Visibility,
 } from './publish.js';
 export { normalizeSchema } from './schema.js';
+export { type SearchQuery, ToolSearch, type Visibility } from './search/search.js';

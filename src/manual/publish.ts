@@ -5,6 +5,7 @@ import type { Json, JsonObject, Tool } from '../core/index.js';
 import type { Catalog } from './catalog.js';
 import { publishedTemplates } from './form.js';
 import { normalizeSchema } from './schema.js';
+import { type SearchQuery, ToolSearch, type Visibility } from './search/search.js';
 
 /** The UTCP line that the served manuals follow. */
 export const utcpVersion = '1.1.0';
@@ -107,13 +108,6 @@ function compressBrotli(bytes: Buffer): Promise<Buffer> {
   });
 }
 
-/** What a caller may see, as the access rules' permission set says it. */
-export interface Visibility {
-  /** Equal keys mean equal visibility. */
-  readonly key: string;
-  isVisible(tool: Tool): boolean;
-}
-
 export interface PublisherOptions {
   /** Every published URL starts with it; no slash at the end. */
   readonly public_url: string;
@@ -133,11 +127,13 @@ export class Publisher {
   #fragments: readonly (readonly string[])[] | undefined;
   readonly #auth: Readonly<Record<AuthForm, string>>;
   readonly #views = new Map<string, View>();
+  readonly #search: ToolSearch;
   #bytes = 0;
 
   constructor(catalog: Catalog, options: PublisherOptions) {
     this.#catalog = catalog;
     this.#options = options;
+    this.#search = new ToolSearch(catalog.tools, options.max_cache_bytes);
     this.#auth = {
       bearer: JSON.stringify(bearerAuth),
       oauth: JSON.stringify({ ...oauthAuth, token_url: `${options.public_url}/oauth/token` }),
@@ -167,11 +163,22 @@ export class Publisher {
     const source = manual === undefined ? this.#catalog : this.#catalog.manual(manual);
     const tools = source?.tools.filter((tool) => visibility.isVisible(tool)) ?? [];
     if (manual !== undefined && tools.length === 0) return undefined;
-    const bytes = this.assemble(tools, form);
-    const view = new View(bytes, tools.length, this.#options.describe?.(bytes) ?? {}, (grown) => this.#account(grown));
+    const view = this.#present(tools, form, (grown) => this.#account(grown));
     this.#views.set(key, view);
-    this.#account(bytes.length);
+    this.#account(view.identity.bytes.length);
     return view;
+  }
+
+  /**
+   * The tools of a view that a query asks for, as a manual. Not kept: there are more queries than any cache has room for.
+   */
+  async search(visibility: Visibility, form: AuthForm, manual: string | undefined, query: SearchQuery): Promise<View> {
+    return this.#present(await this.#search.find(visibility, manual, query), form, () => undefined);
+  }
+
+  #present(tools: readonly Tool[], form: AuthForm, grew: (bytes: number) => void): View {
+    const bytes = this.assemble(tools, form);
+    return new View(bytes, tools.length, this.#options.describe?.(bytes) ?? {}, grew);
   }
 
   /** A manual of the given tools, in the shape that every official client accepts. */

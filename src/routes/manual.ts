@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Policy } from '../access/index.js';
 import { GatehouseError } from '../core/index.js';
-import type { ContentCoding, Representation, View } from '../manual/index.js';
+import type { AuthForm, ContentCoding, Representation, SearchQuery, View, Visibility } from '../manual/index.js';
 import {
   authorizeDiscovery,
   createAuthenticate,
@@ -14,8 +14,12 @@ import {
   traceStage,
 } from '../pipeline/index.js';
 import type { Answers } from './answer.js';
+import { parseSearch } from './search-query.js';
 
-/** `GET /utcp` and `GET /utcp/:manual`: this caller's view, as bytes that were built once for all with its rights. */
+/**
+ * `GET /utcp` and `GET /utcp/:manual`: this caller's view, as bytes that were built once for all with its rights; with a
+ * query, those of its tools that are asked for.
+ */
 export function registerManualRoutes(app: FastifyInstance, gate: Gate, answers: Answers): void {
   const serveManual = createManualHandler(answers);
   const stages = [
@@ -35,10 +39,12 @@ function noteManual(request: FastifyRequest, _reply: FastifyReply, done: () => v
 
 function createManualHandler(answers: Answers) {
   return function serveManual(request: FastifyRequest, reply: FastifyReply): void {
-    const { exchange } = request;
-    const view = findView(exchange);
-    exchange.tools_listed = view.tools;
-    const representation = view.encode(chooseCoding(request.headers['accept-encoding']));
+    const { exchange, url } = request;
+    const mark = url.indexOf('?');
+    const isSearch = mark >= 0 && mark < url.length - 1;
+    const representation = isSearch
+      ? findTools(exchange, parseSearch(url.slice(mark + 1))).then((view) => encode(request, view))
+      : encode(request, findView(exchange));
     if (representation instanceof Promise) {
       representation.then(
         (late) => send(answers, request, reply, late),
@@ -48,9 +54,27 @@ function createManualHandler(answers: Answers) {
   };
 }
 
+function encode(request: FastifyRequest, view: View): Representation | Promise<Representation> {
+  request.exchange.tools_listed = view.tools;
+  return view.encode(chooseCoding(request.headers['accept-encoding']));
+}
+
 /** The view that the exchange's caller has. Throws GatehouseError `not_found` for a manual that shows it nothing. */
 export function findView(exchange: Exchange): View {
-  const { permissions, generation } = exchange;
+  const { visibility, form } = requireView(exchange);
+  const view = exchange.generation.publisher.view(visibility, form, exchange.manual);
+  if (!view) throw new GatehouseError('not_found');
+  return view;
+}
+
+/** What of the caller's view a query asks for. Throws as `findView` does. */
+function findTools(exchange: Exchange, query: SearchQuery): Promise<View> {
+  const { visibility, form } = requireView(exchange);
+  return exchange.generation.publisher.search(visibility, form, exchange.manual, query);
+}
+
+function requireView(exchange: Exchange): { readonly visibility: Visibility; readonly form: AuthForm } {
+  const { permissions } = exchange;
   if (!permissions) throw new GatehouseError('internal', { internal: 'a manual was asked for ahead of authorize' });
   // One look-up, whether there is no such manual or none for this caller: counting its tools would take longer.
   if (exchange.manual !== undefined && !permissions.manuals.has(exchange.manual)) throw new GatehouseError('not_found');
@@ -59,9 +83,7 @@ export function findView(exchange: Exchange): View {
     key: permissions.key,
     isVisible: (tool: { index: number }) => Policy.isVisible(permissions, tool),
   };
-  const view = generation.publisher.view(visibility, form, exchange.manual);
-  if (!view) throw new GatehouseError('not_found');
-  return view;
+  return { visibility, form };
 }
 
 function send(answers: Answers, request: FastifyRequest, reply: FastifyReply, representation: Representation): void {

@@ -59,7 +59,7 @@ describe('gatehouse tools', () => {
     expect(JSON.parse(out)).toEqual(manualAt(url));
   });
 
-  it('searches by --query, --tag and --limit', async () => {
+  it('searches by --q, --tag and --limit', async () => {
     const { url, seen } = await serve();
     await run(['tools', url, '-q', 'all books', '--tag', 'read', '--limit', '3', '--key', 'k']);
     expect(seen[0]?.url).toBe('/utcp?q=all+books&tag=read&limit=3');

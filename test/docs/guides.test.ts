@@ -33,5 +33,7 @@ describeWithProgram('curl', 'a reader who does what a guide says', () => {
 
   it('lints a manual and mends it', () => followGuide('docs/lint/README.md', build), 60_000);
 
+  it('searches a manual', () => followGuide('docs/search.md', build), 60_000);
+
   it('gives an agent read-only access', () => followGuide('docs/guides/read-only-agent.md', build), 60_000);
 });
