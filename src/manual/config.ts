@@ -41,7 +41,9 @@ export const manualEntrySchema = z.strictObject({
   source: z
     .string()
     .min(1)
-    .describe('File with a UTCP manual or an OpenAPI document, JSON or YAML; `mcp` for the tools of MCP servers.'),
+    .describe(
+      'File or https URL of a UTCP manual or an OpenAPI document, JSON or YAML; `mcp` for the tools of MCP servers.',
+    ),
   base_url: z.string().optional().describe('OpenAPI only: where the API is, instead of the document’s own server.'),
   mcp: z
     .record(z.string(), z.json())

@@ -2,12 +2,13 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { lintRules } from '../../src/manual/index.js';
 import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { startManualServer } from '../support/manual-server.js';
 import { sarifSchema } from '../support/sarif.js';
+import { keyEntry, startServer } from '../support/server.js';
 
 const clean = {
   utcp_version: '1.1.0',
@@ -285,5 +286,23 @@ describe('gatehouse lint --explain', () => {
   it('names the rules when there is none of that name, and reads no other file', async () => {
     const { code, err } = await runCommand(['lint', '--explain', '../../README']);
     expect([code, err.includes('plain-http')]).toEqual([2, true]);
+  });
+});
+
+describe('a manual that a Gatehouse serves', () => {
+  it('lints clean where it is meant to be read', async () => {
+    const server = await startServer({
+      config: {
+        manuals: [{ name: 'shop', source: './shop.json' }],
+        policy: { roles: { all: { discover: ['*'] } } },
+        callers: [{ id: 'me', roles: ['all'], api_keys: { current: keyEntry('k') } }],
+      },
+      files: { 'shop.json': JSON.stringify(clean) },
+    });
+    onTestFinished(() => server.close());
+    const args = ['--allow-private-host', '127.0.0.1', '--key-file', 'key', '--expose', 'direct', '--json'];
+    const { out } = await runCommand(['lint', `${server.url}/utcp`, ...args], { cwd: prepare({ key: 'k' }) });
+    // The address of the test's server is loopback, which is all there is to say.
+    expect(rulesOf(out)).toEqual(['private-host']);
   });
 });

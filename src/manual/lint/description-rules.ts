@@ -1,5 +1,6 @@
+import { findInstruction } from './instruction.js';
 import type { Rule } from './rule.js';
-import { findHidden, findInstruction, findInvisible, findLink, hasMixedScript, removeInvisible } from './text.js';
+import { findHidden, findInvisible, findLink, hasMixedScript, removeInvisible } from './text.js';
 import { inputsOf, textsOf } from './walk.js';
 
 export const descriptionRules: readonly Rule[] = [

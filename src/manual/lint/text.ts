@@ -46,47 +46,6 @@ export function hasMixedScript(text: string): boolean {
   );
 }
 
-/** Ways in which poisoned descriptions address the agent instead of describing the tool. */
-const instructions: readonly (readonly [what: string, form: RegExp])[] = [
-  [
-    'tells the reader to ignore instructions',
-    /\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,40}\b(?:previous|prior|above|earlier|preceding|all|any|other|system|safety)\b[^.\n]{0,40}\b(?:instruction|prompt|rule|message|direction|guideline|polic)/i,
-  ],
-  [
-    'asks to keep something from the user',
-    /\b(?:do not|don't|never|must not|without)\b[^.\n]{0,20}\b(?:tell|telling|inform|informing|mention|mentioning|reveal|show|notify|notifying|alert|ask|asking)\b[^.\n]{0,30}\b(?:the user|users?|the human|the operator|anyone)\b/i,
-  ],
-  [
-    'carries a tag that addresses a model',
-    /<\s*\/?\s*(?:important|system|instructions?|assistant|secret|hidden|admin|tool_?call)\s*>/i,
-  ],
-  ['speaks of the system prompt', /\b(?:system|developer) (?:prompt|message)s?\b/i],
-  [
-    'orders calls of other tools',
-    /\b(?:before|after|instead of|prior to|whenever|when)\b[^.\n]{0,15}\b(?:using|calling|invoking|running|you (?:use|call|invoke|run))\b[^.\n]{0,30}\b(?:tools?|functions?)\b[^.\n]{0,60}\b(?:call|invoke|read|send|run|use|pass|include|fetch|execute|you (?:must|should|need))\b/i,
-  ],
-  [
-    'orders the agent about',
-    /\byou (?:must|should|have to|need to|are required to) (?:always|first|also|now|secretly|silently) (?:call|invoke|read|send|include(?! at least)|pass|execute|forward|append|repeat)\b/i,
-  ],
-  [
-    'asks for files that hold secrets',
-    /\b(?:reads?|opens?|cat|loads?|access|fetch|includes?|sends?|contents? of)\b[^\n]{0,40}(?:~\/|\/etc\/(?:passwd|shadow)|\.ssh\b|id_rsa|\.aws\b|\.env\b|mcp\.json|\.netrc)/i,
-  ],
-  [
-    'asks to send away what is private',
-    /\b(?:send|forward|upload|exfiltrate|leak|bcc|append|attach|post)\b[^.\n]{0,60}\b(?:conversation|chat history|chat log|your (?:instructions|context|memory)|(?:user'?s?|all|any) (?:passwords?|secrets?|credentials|api keys?|messages))\b/i,
-  ],
-  ['casts the reader in a role', /\b(?:you are now|act as|pretend to be|from now on,? you)\b/i],
-  ['speaks of attacks on models', /\b(?:jailbreak|prompt injection)\b/i],
-];
-
-/** How a text addresses an agent, after what is invisible is gone and look-alike forms are one; undefined when it does not. */
-export function findInstruction(text: string): string | undefined {
-  const plain = removeInvisible(text).normalize('NFKC').replace(/\s+/g, ' ');
-  return instructions.find(([, form]) => form.test(plain))?.[0];
-}
-
 /** How a text hides something from a person who reads it rendered; undefined when it does not. */
 export function findHidden(text: string): string | undefined {
   if (/<!--/.test(text)) return 'holds a comment that is not rendered';

@@ -143,7 +143,9 @@ export const urlRules: readonly Rule[] = [
     severity: 'warning',
     why: 'Only variables with an allowed prefix are ever read, so that a manual cannot ask for any secret of the machine.',
     mend: 'Name it with an allowed prefix, or add the prefix to variables.allowed_prefixes.',
-    check: ({ tools, allowed_prefixes: prefixes, report }) => {
+    check: ({ tools, expose, allowed_prefixes: prefixes, report }) => {
+      // The variables of a direct tool are its caller's own, whatever they are called.
+      if (expose === 'direct') return;
       for (const source of tools) {
         const inputs = inputsOf(source);
         const variables = source.template_pointer.endsWith('/tool_provider') ? /\$\{?(\w+)/g : /\$\{(\w+)\}/g;
