@@ -101,7 +101,8 @@ function describeRefusal(exchange: Exchange, error: GatehouseError, base: Base):
     case 'insufficient_scope':
     case 'caller_blocked':
     case 'method_not_allowed': {
-      if (exchange.kind !== 'call') return undefined;
+      // Blocked in the middle of a call: it was begun, so it is told as a call.
+      if (exchange.kind !== 'call' || exchange.upstream_ms !== undefined) return undefined;
       const scope = error.details.required_scope;
       return {
         event: 'tool.denied',

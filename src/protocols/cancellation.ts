@@ -7,6 +7,8 @@ export function describeCancel(reason: CancelReason): GatehouseError {
       return new GatehouseError('client_aborted');
     case 'draining':
       return new GatehouseError('draining', { retry_after: 1 });
+    case 'caller_blocked':
+      return new GatehouseError('caller_blocked', { detail: 'This caller is blocked for now.' });
     case 'timeout':
       return new GatehouseError('upstream_timeout', { reason: 'deadline' });
   }

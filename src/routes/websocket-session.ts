@@ -55,6 +55,11 @@ export class WebsocketSession {
     this.#closeAfterAnswers(goingAway, 'The server is shutting down.');
   }
 
+  /** As `drain`, for a caller that may go on no longer. */
+  dismiss(): void {
+    this.#closeAfterAnswers(policyViolation, 'The caller is blocked.');
+  }
+
   #take(data: RawData, isBinary: boolean): void {
     this.#alive = true;
     if (this.#closing) return;

@@ -131,7 +131,7 @@ function openSession(
   const scope = new CallScope(request_id, 0, principal.id);
   connections.add(principal.id);
   gate.streams.add(scope);
-  scope.onCancel(() => session.drain());
+  scope.onCancel((reason) => (reason === 'caller_blocked' ? session.dismiss() : session.drain()));
   socket.on('close', () => {
     connections.remove(principal.id);
     gate.streams.delete(scope);

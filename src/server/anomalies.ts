@@ -13,6 +13,8 @@ import type { Exchange } from '../pipeline/index.js';
 export interface AnomalyParts {
   readonly sink: EventSink;
   readonly blocks: BlockList;
+  /** Ends what a caller has in flight. */
+  readonly endCalls: (caller: string) => void;
   /** Takes a line for the operator. */
   readonly report: (line: string) => void;
 }
@@ -89,8 +91,11 @@ function describeObservation(exchange: Exchange): Observation {
   };
 }
 
-/** Tells of every block and of every one that is lifted before its time, wherever it was made: here or on another replica. */
-function reportBlocks({ sink, blocks }: AnomalyParts): void {
+/**
+ * Tells of every block, and of every one that is lifted before its time, wherever it was made: here or on another
+ * replica. What a blocked caller has open ends: a stream would else outlast the block.
+ */
+function reportBlocks({ sink, blocks, endCalls }: AnomalyParts): void {
   let known: ReadonlyMap<string, Block> = new Map(blocks.list());
   blocks.onChange(() => {
     const now_ms = Date.now();
@@ -99,6 +104,7 @@ function reportBlocks({ sink, blocks }: AnomalyParts): void {
       if (known.get(caller)?.until_ms === until_ms) continue;
       const until = Number.isFinite(until_ms) ? { until: new Date(until_ms).toISOString() } : {};
       sink.emit({ event: 'caller.blocked', outcome: 'denied', caller, reason, ...until });
+      endCalls(caller);
     }
     for (const [caller, { until_ms }] of known) {
       if (current.has(caller) || until_ms <= now_ms) continue;

@@ -199,7 +199,12 @@ class Server implements GatehouseServer {
     this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
       sink.emit(describeBreaker(upstream, breaker)),
     );
-    this.#anomalies = new Anomalies({ sink, blocks: state.blocks, report: this.#report });
+    this.#anomalies = new Anomalies({
+      sink,
+      blocks: state.blocks,
+      endCalls: (caller) => this.#endCalls(caller),
+      report: this.#report,
+    });
     this.#identity = new Identity(this.sink, () => this.#url, state);
   }
 
@@ -369,6 +374,12 @@ class Server implements GatehouseServer {
       policy_digest,
       tools: catalog.tools.length,
     });
+  }
+
+  #endCalls(caller: string): void {
+    for (const scopes of [this.#gate?.streams ?? [], this.#gate?.calls ?? []]) {
+      for (const scope of scopes) if (scope.caller === caller) scope.cancel('caller_blocked');
+    }
   }
 
   async #drain(): Promise<void> {

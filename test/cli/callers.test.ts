@@ -1,12 +1,15 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
 import { createEchoProtocols } from '../support/echo.js';
 import { runCommand } from '../support/io.js';
 import { findFreePort, type PrivateRedis, startRedis } from '../support/redis.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { useScratch } from '../support/scratch.js';
 import { bearer, keyEntry, startServer, type TestServer } from '../support/server.js';
+import { startUpstream } from '../support/upstream.js';
 
 const scratch = useScratch();
 /** What the promise of a second allows, and what a busy machine may add to its polls. */
@@ -88,6 +91,58 @@ describe('gatehouse callers', () => {
     const { code, out, err } = await runCommand(['callers', 'block', 'alice', '--config', scratch('gatehouse.yaml')]);
     expect([code, out]).toEqual([2, '']);
     expect(err).toContain('make state.blocks_dir writable');
+  });
+});
+
+describe('a block', () => {
+  it('ends what the caller has open: a call, a stream and a websocket, each with its reason', async () => {
+    const hung = await startUpstream(({ url }, response) => {
+      if (url === '/feed') response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+    });
+    const template = (type: string, path: string) => ({ call_template_type: type, url: `${hung.origin}${path}` });
+    const tool = (name: string, call: object) => ({
+      name,
+      description: name,
+      inputs: { type: 'object' },
+      tool_call_template: call,
+    });
+    const server = await startServer({
+      config: {
+        manuals: [{ name: 'm', source: 'm.yaml', allow_private_hosts: ['127.0.0.1'] }],
+        policy: { roles: { user: { discover: ['*'], call: ['*'] } } },
+        callers: ['alice', 'bob'].map((id) => ({ id, roles: ['user'], api_keys: { current: keyEntry(id) } })),
+      },
+      files: {
+        'm.yaml': {
+          utcp_version: '1.1.0',
+          tools: [
+            tool('wait', { ...template('http', '/wait'), http_method: 'POST' }),
+            tool('feed', template('sse', '/feed')),
+          ],
+        },
+      },
+    });
+    onTestFinished(() => server.close());
+    const call = (caller: string, name: string) =>
+      fetch(`${server.url}/tools/m/${name}`, {
+        method: 'POST',
+        headers: { ...bearer(caller), accept: 'text/event-stream' },
+      });
+    const waiting = call('alice', 'wait');
+    const stream = await call('alice', 'feed');
+    const others = await call('bob', 'feed');
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/tools/m/wait/ws`, { headers: bearer('alice') });
+    await once(socket, 'open');
+    await expect.poll(() => hung.requests.length).toBe(3);
+    await runCommand(['callers', 'block', 'alice', '--config', join(server.directory, 'gatehouse.yaml')]);
+    const [[code], answer, text] = await Promise.all([once(socket, 'close'), waiting, stream.text()]);
+    expect([code, answer.status, JSON.parse(await answer.text()).code]).toEqual([1008, 403, 'caller_blocked']);
+    expect(text).toMatch(/event: error\ndata: .*"caller_blocked"/);
+    await expect.poll(() => server.sink.of('tool.call').length).toBe(2);
+    for (const event of server.sink.of('tool.call')) {
+      expect(event).toMatchObject({ caller: 'alice', outcome: 'denied', reason: 'caller_blocked' });
+    }
+    await others.body?.cancel();
   });
 });
 
