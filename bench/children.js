@@ -56,6 +56,16 @@ export class Child {
     throw new Error(`A process did not listen: ${this.#said}`);
   }
 
+  /** Resolves when the process has written `text`. */
+  async saying(text) {
+    const deadline = performance.now() + patience_ms;
+    while (performance.now() < deadline && running.has(this)) {
+      if (this.#said.includes(text)) return;
+      await wait(5);
+    }
+    throw new Error(`A process did not say ${text}: ${this.#said}`);
+  }
+
   /** Sends a message and resolves with its answer. */
   ask(message) {
     const id = ++this.#count;

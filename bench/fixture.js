@@ -1,5 +1,5 @@
 /** What every contender serves and is asked: tools of about 670 bytes, callers with keys, requests as bytes. */
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 
 /** Arguments of about 200 bytes. */
 export const callArguments = {
@@ -74,4 +74,13 @@ export function renderRequest({ method = 'GET', path, token, headers = {}, body 
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (body !== undefined) lines.push('Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`);
   return `${lines.join('\r\n')}\r\n\r\n${body ?? ''}`;
+}
+
+export const jwtSecret = 'bench-secret-of-more-than-thirty-two-bytes';
+
+/** A token of the naive stack's callers. */
+export function makeToken(claims) {
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
+  return `${text}.${createHmac('sha256', jwtSecret).update(text).digest('base64url')}`;
 }

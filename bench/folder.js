@@ -22,7 +22,7 @@ export class Folder {
 const rate = { per_minute: 1_000_000_000, per_hour: 1_000_000_000 };
 
 /** A Gatehouse configuration with every control on; gives its path. */
-export function writeConfig(folder, name, { manuals, roles, callers }) {
+export function writeConfig(folder, name, { manuals, roles = { reader: { discover: ['*'], call: ['*'] } }, callers }) {
   const entries = manuals.map((manual, index) => ({
     name: `shelf${index}`,
     source: folder.write(`${name}-${index}.json`, manual),

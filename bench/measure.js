@@ -48,8 +48,10 @@ export class Meter {
     return {
       ratio: summarize(runs.map(([one, other]) => other.rate / one.rate)),
       ...(hasCpu && { cpu_ratio: summarize(runs.map(([one, other]) => one.cpu_us / other.cpu_us)) }),
-      base: describeSide(bases),
-      contender: { ...describeSide(contenders), memory_mib: readMemory_mib(contender.server.pid) },
+      sides: {
+        base: describeSide(bases),
+        contender: { ...describeSide(contenders), memory_mib: readMemory_mib(contender.server.pid) },
+      },
     };
   }
 
