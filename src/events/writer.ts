@@ -12,8 +12,9 @@ export interface LineWriterOptions {
   readonly onRecovery: () => void;
 }
 
-/** Bytes that are worth a write of their own before the interval is over. */
+/** Bytes that are worth a write of their own before the interval is over, and room for what comes meanwhile. */
 const eagerFlushBytes = 65_536;
+const bufferBytes = 131_072;
 const retryInterval_ms = 250;
 const exitPatience_ms = 2000;
 const nap_ms = 20;
@@ -29,9 +30,15 @@ const nap_ms = 20;
  */
 export class LineWriter implements DestinationStream {
   readonly #options: LineWriterOptions;
-  #pending = '';
-  /** What a failed or partial write left over; goes out before `#pending`. */
-  #rest: Buffer | undefined;
+  /**
+   * Lines as bytes, as they come: strings kept until the next write would outlive the garbage collector's young, and cost
+   * it more than all the rest of an event.
+   */
+  #buffer = Buffer.allocUnsafe(bufferBytes);
+  #used = 0;
+  /** Full buffers, and what a failed or partial write left over; they go out before `#buffer`. */
+  readonly #waiting: Buffer[] = [];
+  #waitingBytes = 0;
   #failing = false;
   #closed = false;
   #flushTimer: NodeJS.Timeout | undefined;
@@ -53,13 +60,14 @@ export class LineWriter implements DestinationStream {
 
   /** Whether one more line may come. */
   get hasRoom(): boolean {
-    return !this.#closed && this.#pending.length + (this.#rest?.length ?? 0) < this.#options.max_buffered_bytes;
+    return !this.#closed && this.#waitingBytes + this.#used < this.#options.max_buffered_bytes;
   }
 
   /** Takes one line with its line feed. Ask `hasRoom` first: it is the caller who counts what is turned away. */
   write(line: string): void {
-    this.#pending += line;
-    if (this.#pending.length >= eagerFlushBytes && !this.#failing) this.#drain();
+    if (this.#used + line.length > this.#buffer.length) this.#setAside(0, line.length);
+    this.#used += this.#buffer.write(line, this.#used, 'latin1');
+    if (this.#used >= eagerFlushBytes && !this.#failing) this.#drain();
     else this.#schedule(this.#options.flush_interval_ms);
   }
 
@@ -88,15 +96,12 @@ export class LineWriter implements DestinationStream {
   /** Writes until nothing is left or the destination takes no more. */
   #drain(): 'done' | 'busy' | 'failed' {
     const { file } = this.#options;
-    while (this.#rest || this.#pending !== '') {
-      if (!this.#rest) {
-        this.#rest = Buffer.from(this.#pending, 'latin1');
-        this.#pending = '';
-      }
+    while (this.#waitingBytes + this.#used > 0) {
+      const [oldest = this.#buffer.subarray(0, this.#used)] = this.#waiting;
       try {
-        const written = writeSync(file.fd, this.#rest);
-        this.#rest = written < this.#rest.length ? this.#rest.subarray(written) : undefined;
-        file.grow(written, this.#rest === undefined);
+        const written = writeSync(file.fd, oldest);
+        this.#letGo(written);
+        file.grow(written, written === oldest.length);
       } catch (error) {
         return this.#keep(codeOf(error));
       }
@@ -104,6 +109,26 @@ export class LineWriter implements DestinationStream {
     }
     if (file.syncs) this.#syncTimer ??= setTimeout(() => void this.#sync(), this.#options.sync_interval_ms).unref();
     return 'done';
+  }
+
+  /** Takes a new buffer; what the old one holds from `written` on waits. */
+  #setAside(written: number, room: number): void {
+    if (written < this.#used) this.#waiting.push(this.#buffer.subarray(written, this.#used));
+    this.#waitingBytes += this.#used - written;
+    this.#buffer = Buffer.allocUnsafe(Math.max(bufferBytes, room));
+    this.#used = 0;
+  }
+
+  /** Forgets the first `written` bytes of what is oldest. */
+  #letGo(written: number): void {
+    const oldest = this.#waiting.shift();
+    if (!oldest) {
+      if (written < this.#used) this.#setAside(written, 0);
+      this.#used = 0;
+      return;
+    }
+    this.#waitingBytes -= written;
+    if (written < oldest.length) this.#waiting.unshift(oldest.subarray(written));
   }
 
   /** A full pipe (EAGAIN) is a slow reader and no failure: its lines wait. */
