@@ -5,7 +5,7 @@ export type BusyReason = 'caller_busy' | 'caller_upstream_busy' | 'tool_busy' | 
 
 /**
  * Counts the calls in flight of each caller, tool and upstream, so that one of them can't take all there is, and of each
- * caller to each upstream, so that one that hangs can't take all that a caller may do. What is idle is not held.
+ * caller to each upstream, so that one that hangs can't take all that a caller may do. Of what is idle, some names are kept.
  */
 export class ConcurrencyCaps {
   readonly #callers: InFlight;
@@ -61,13 +61,18 @@ function pairOf(caller: string, upstream: string): string {
   return `${upstream}\n${caller}`;
 }
 
+/** Names that are kept while idle: taking them out and in again at every call costs more than counting. */
+const maxIdle = 1024;
+
 class InFlight {
   readonly #counts = new Map<string, number>();
+  #busy = 0;
 
   constructor(public cap: number) {}
 
+  /** How many have a call in flight. */
   get size(): number {
-    return this.#counts.size;
+    return this.#busy;
   }
 
   full(key: string): boolean {
@@ -75,12 +80,19 @@ class InFlight {
   }
 
   add(key: string): void {
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+    const count = this.#counts.get(key) ?? 0;
+    if (count === 0) this.#busy++;
+    this.#counts.set(key, count + 1);
   }
 
   remove(key: string): void {
     const left = (this.#counts.get(key) ?? 0) - 1;
-    if (left > 0) this.#counts.set(key, left);
-    else this.#counts.delete(key);
+    if (left > 0) {
+      this.#counts.set(key, left);
+      return;
+    }
+    this.#busy--;
+    if (this.#counts.size - this.#busy > maxIdle) this.#counts.delete(key);
+    else this.#counts.set(key, 0);
   }
 }

@@ -28,13 +28,16 @@ const routePath = '/tools/:manual/:tool/ws';
 const closeGrace_ms = 500;
 
 /**
- * Lets the app take websocket handshakes; ahead of every route. One that leads to no websocket endpoint is refused. Within
- * an app that takes them already, its own @fastify/websocket does.
+ * Refuses handshakes that lead to no websocket endpoint; ahead of every route. @fastify/websocket would too, but its hooks
+ * and its wrapper around every handler are for the one route that needs them (`registerWebsocketRoute`).
  */
-export async function installWebsockets(app: FastifyInstance, settings: WebsocketSettings): Promise<void> {
-  if (!takesWebsockets(app)) await registerPlugin(app, settings);
-  app.addHook('onRequest', (request: FastifyRequest, _reply: FastifyReply, done: Done) => {
-    if (!request.ws || request.routeOptions.url?.endsWith(routePath)) return done();
+export function refuseStrayHandshakes(app: FastifyInstance): void {
+  app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: Done) => {
+    const { raw } = request;
+    const isHandshake = 'upgrade' in raw && raw.upgrade === true;
+    if (!isHandshake || request.routeOptions.url?.endsWith(routePath)) return done();
+    // Node has handed the connection over: nobody else would end it.
+    reply.raw.once('finish', () => raw.socket.destroy());
     done(new GatehouseError('malformed_request', { detail: 'There is no websocket endpoint here.' }));
   });
 }
@@ -59,7 +62,20 @@ async function registerPlugin(app: FastifyInstance, settings: WebsocketSettings)
  * `GET /tools/{manual}/{tool}/ws`: a connection on which each message is a call. The handshake is authenticated and
  * authorised as a call is, comes from an allowed Origin, and counts among its caller's connections.
  */
-export function registerWebsocketRoute(app: FastifyInstance, parts: WebsocketParts, settings: WebsocketSettings): void {
+export async function registerWebsocketRoute(
+  app: FastifyInstance,
+  parts: WebsocketParts,
+  settings: WebsocketSettings,
+): Promise<void> {
+  // An app that takes handshakes already has its own @fastify/websocket.
+  if (takesWebsockets(app)) return addRoute(app, parts, settings);
+  await app.register(async (scope) => {
+    await registerPlugin(scope, settings);
+    addRoute(scope, parts, settings);
+  });
+}
+
+function addRoute(app: FastifyInstance, parts: WebsocketParts, settings: WebsocketSettings): void {
   const { gate } = parts;
   const connections = new CallerConnections(settings.max_connections_per_caller);
   app.route({

@@ -22,7 +22,7 @@ import { createErrorResponder } from '../routes/errors.js';
 import { registerHealthRoutes } from '../routes/health.js';
 import { registerManualRoutes } from '../routes/manual.js';
 import { registerOauthRoutes } from '../routes/oauth.js';
-import { installWebsockets, registerWebsocketRoute, takesWebsockets } from '../routes/websocket.js';
+import { refuseStrayHandshakes, registerWebsocketRoute, takesWebsockets } from '../routes/websocket.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { createAdmin, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
@@ -426,10 +426,10 @@ class Server implements GatehouseServer {
     });
     // Taking upgrades for an app that does not would answer those that other parts of it wait for.
     const hasWebsockets = !!this.#listener || takesWebsockets(this.app);
-    if (hasWebsockets) await installWebsockets(this.app, this.#settings.websocket);
+    if (hasWebsockets) refuseStrayHandshakes(this.app);
     registerManualRoutes(this.app, gate, answers);
     registerCallRoutes(this.app, { gate, record, answers });
-    if (hasWebsockets) registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
+    if (hasWebsockets) await registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
     await registerOauthRoutes(this.app, gate);
     registerHealthRoutes(this.app, gate);
   }
