@@ -10,6 +10,7 @@ export type Credential =
   /** The client credentials grant (RFC 6749 section 4.4); tokens are kept and renewed. */
   | { readonly oauth2: OAuth2Credential };
 
+/** An OAuth client that this program is at the provider. */
 export interface OAuth2Credential {
   readonly client_id: string;
   readonly client_secret: string;
@@ -18,6 +19,7 @@ export interface OAuth2Credential {
   readonly scope?: string;
 }
 
+/** Which provider a client is of, how it proves who it is, and what it trusts. */
 export interface ClientOptions {
   /** Where the manual is: `https://tools.example.com/utcp`, or `/utcp/{manual}`, or a static manual; of a bare origin, its `/utcp`. */
   readonly url: string;
@@ -66,6 +68,7 @@ export interface SearchOptions {
   readonly limit?: number;
 }
 
+/** What one call may have of its own. */
 export interface CallOptions {
   /** Ends the call when it is aborted. */
   readonly signal?: AbortSignal;

@@ -55,6 +55,7 @@ export interface PreparedConfig {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** What a program or a command adds to a configuration as it is loaded. */
 export interface LoadOptions {
   /** The command line's and the environment's overrides; the configuration and the process's environment when absent. */
   readonly prepare?: (config: GatehouseConfig) => PreparedConfig | Promise<PreparedConfig>;

@@ -31,6 +31,7 @@ export const errorKinds = {
   internal: { status: 500, title: 'Internal error' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
+/** A code of docs/errors.md. */
 export type ErrorCode = keyof typeof errorKinds;
 
 /** One argument that does not fit, by JSON pointer (RFC 6901) into the arguments. */
@@ -39,6 +40,7 @@ export interface InputError {
   readonly message: string;
 }
 
+/** What an error says beside its code, and to whom. */
 export interface ErrorDetails {
   /** Shown to the caller. Never a path, an upstream address, a variable's value or a secret. */
   readonly detail?: string;

@@ -20,6 +20,8 @@ export interface GatehouseOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Where security events go; the configured log unless told. */
   readonly sink?: EventSink;
+  /** Whether to open the configuration's admin listener, with metrics and readiness, when the app listens; not unless told. */
+  readonly admin?: boolean;
   /** Takes a line for the operator (a handler that failed, say); the app's logger unless told. */
   readonly report?: (line: string) => void;
 }
@@ -35,10 +37,10 @@ export interface GatehouseOptions {
  * await app.listen({ port: 3000 });
  */
 export async function gatehouse(app: FastifyInstance, options: GatehouseOptions): Promise<void> {
-  const { config, base_dir = process.cwd(), tools = [], environment = process.env, sink } = options;
+  const { config, base_dir = process.cwd(), tools = [], environment = process.env, sink, admin = false } = options;
   const source = typeof config === 'string' ? config : { value: config, base_dir };
   const loaded = await loadConfig(source, { tools, prepare: (parsed) => ({ config: parsed, environment }) });
   const report = options.report ?? ((line: string) => app.log.error(line));
-  const notices = await mountServer(app, loaded, { report, ...(sink && { sink }) });
+  const notices = await mountServer(app, loaded, { report, admin, ...(sink && { sink }) });
   for (const notice of notices) report(describeFinding(notice));
 }

@@ -37,6 +37,7 @@ import { Pressure } from './pressure.js';
 import { computeStandardHeaders } from './standard-headers.js';
 import type { TraceExport } from './tracing.js';
 
+/** What a program hands a server in place of what the configuration would make. */
 export interface ServerDependencies {
   /** Where security events go; the configured log when absent. */
   readonly sink?: EventSink;
@@ -46,7 +47,7 @@ export interface ServerDependencies {
   readonly report?: (line: string) => void;
   /** What is shared with others that serve the same; opened from the configuration when absent. */
   readonly state?: State;
-  /** False where another process has the admin listener. */
+  /** Whether to open the admin listener: false where another process has it, and unless told within another's app. */
   readonly admin?: boolean;
 }
 
@@ -105,7 +106,7 @@ export async function mountServer(
   const server = await openServer(loaded, deps, { app, listener: undefined });
   app.addHook('preClose', () => server.drain());
   app.addHook('onClose', () => server.release());
-  app.server.once('listening', () => server.arrive());
+  app.server.once('listening', () => server.settleIn(deps.admin ?? false));
   return server.notices;
 }
 
@@ -264,6 +265,18 @@ class Server implements GatehouseServer {
     this.#url = this.#locate();
     this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
     this.#settle();
+  }
+
+  /** The app that this is a part of listens. An event's listener that throws would end the app. */
+  settleIn(hasAdmin: boolean): void {
+    try {
+      this.arrive();
+    } catch (error) {
+      this.#report(
+        `Manuals go on with the URL ${this.#url}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+    if (hasAdmin) void this.#listenAdmin();
   }
 
   async apply(loaded: LoadedConfig): Promise<void> {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import helmet from '@fastify/helmet';
 import jwt from '@fastify/jwt';
@@ -14,6 +16,7 @@ import { defineTool, type GatehouseOptions, type GatehouseSettings, gatehouse, L
 import { issueCertificate, makeAuthority } from '../support/certificates.js';
 import { connectOfficial } from '../support/official-client.js';
 import { eventually } from '../support/processes.js';
+import { addressOf } from '../support/provider.js';
 import { useScratch } from '../support/scratch.js';
 import { bearer, keyEntry } from '../support/server.js';
 import { MemorySink } from '../support/sink.js';
@@ -121,6 +124,19 @@ describe('the plugin', () => {
     await request(app.server).post('/agents/tools/office/ask').set(bearer(key)).send({ q: 'a' }).expect(200, '"a?"');
     const answer = await app.inject({ url: '/agents/utcp', headers: bearer(key) });
     expect(answer.json().tools).toHaveLength(1);
+  });
+
+  it('opens the admin listener where it is told to, and closes it with the app', async () => {
+    const port = await takePort();
+    const app = fastify();
+    const server = { admin: { port } };
+    await app.register(gatehouse, options({ admin: true, config: { ...config, server } }));
+    const url = await listen(app);
+    await request(url).get('/agents/utcp').set(bearer(key)).expect(200);
+    const { text } = await request(`http://127.0.0.1:${port}`).get('/metrics').expect(200);
+    expect(text).toContain('gatehouse_');
+    await app.close();
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
   });
 
   it('without a prefix leaves unknown paths to the app', async () => {
@@ -271,6 +287,15 @@ async function listenWithFile(app: ReturnType<typeof fastify>): Promise<string> 
   await writeFile(scratch('conf/gatehouse.yaml'), stringify(written));
   await app.register(gatehouse, options({ config: scratch('conf/gatehouse.yaml') }));
   return listen(app);
+}
+
+async function takePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = addressOf(server);
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Sends one message and gives the first, or how the connection was closed. */
