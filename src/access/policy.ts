@@ -27,6 +27,8 @@ export interface Decision {
   readonly reason: DecisionReason;
   /** With `insufficient_scope`: the scope that is missing. */
   readonly required_scope?: string;
+  /** With `insufficient_scope`: all scopes that a token needs for this tool. */
+  readonly needed_scopes?: readonly string[];
 }
 
 /** The tools' facts that permissions depend on. */
@@ -199,8 +201,9 @@ export class Policy {
   }
 
   #missingScope(principal: Principal, tool: PolicyTool): Decision {
-    const required = [callScope, ...tool.settings.required_scopes].find((scope) => !principal.scopes?.includes(scope));
-    return { verdict: 'visible', reason: 'insufficient_scope', required_scope: required ?? callScope };
+    const needed_scopes = [discoverScope, callScope, ...tool.settings.required_scopes];
+    const required_scope = needed_scopes.find((scope) => !principal.scopes?.includes(scope)) ?? callScope;
+    return { verdict: 'visible', reason: 'insufficient_scope', required_scope, needed_scopes };
   }
 
   #decideByArguments(principal: Principal, tool: PolicyTool, context: AccessContext): Decision {

@@ -58,7 +58,13 @@ export function parseKeysFile(text: string, file: string): KeysFile {
     parsed.error.issues.map(({ path, message }) => {
       const node = document.getIn(path, true);
       const line = isNode(node) && node.range ? lines.linePos(node.range[0]).line : undefined;
-      return describe(file, toPointer(...path.map(String)), message, 'See docs/key-rotation.md.', line);
+      return describe(
+        file,
+        toPointer(...path.map(String)),
+        message,
+        'Restore the last good file, or make the key anew with `gatehouse keys`.',
+        line,
+      );
     }),
   );
 }

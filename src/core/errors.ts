@@ -52,6 +52,11 @@ export interface ErrorDetails {
   /** Whole seconds until another try may succeed. */
   readonly retry_after?: number;
   readonly required_scope?: string;
+  /**
+   * All scopes that the request needs, for the challenge (RFC 6750 section 3): a client that asks for the missing one alone
+   * loses the others.
+   */
+  readonly needed_scopes?: readonly string[];
   /** The status that a routed tool's upstream answered with, where it answered. */
   readonly upstream_status?: number;
   /** What it answered. The reference client reads a provider's problem document here; the server never serves it. */

@@ -50,6 +50,7 @@ export function authorizeTool(exchange: Exchange, manual: string, name: string):
 export function refusal(decision: Decision): GatehouseError {
   if (decision.reason !== 'insufficient_scope') return new GatehouseError('not_permitted', { reason: decision.reason });
   return new GatehouseError('insufficient_scope', {
+    ...(decision.needed_scopes && { needed_scopes: decision.needed_scopes }),
     ...(decision.required_scope !== undefined && { required_scope: decision.required_scope }),
   });
 }

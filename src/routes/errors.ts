@@ -104,7 +104,10 @@ export function createErrorResponder(options: {
       if (request.raw.httpVersionMajor !== 1) reply.removeHeader('connection');
       if (error.status === 401 || error.code === 'insufficient_scope') {
         const code = error.code === 'unauthenticated' ? undefined : error.code;
-        reply.header('www-authenticate', options.challenge(code, error.details.required_scope));
+        reply.header(
+          'www-authenticate',
+          options.challenge(code, error.details.needed_scopes?.join(' ') ?? error.details.required_scope),
+        );
       }
       if (error.details.retry_after !== undefined) reply.header('retry-after', String(error.details.retry_after));
       if (error.details.allow) reply.header('allow', error.details.allow.join(', '));

@@ -62,6 +62,7 @@ describe('Policy', () => {
       verdict: 'visible',
       reason: 'insufficient_scope',
       required_scope: 'tools:execute',
+      needed_scopes: ['tools:read', 'tools:execute'],
     });
     expect(verdict(policy, 3, { roles: ['reader'], scopes: ['tools:execute', 'tools:read'] }).verdict).toBe('hidden');
     expect(verdict(policy, 2, { roles: ['all'], scopes: ['tools:execute', 'tools:read'] }).required_scope).toBe(

@@ -119,6 +119,7 @@ const shapes: readonly [string, RawRequest][] = [
   ['a doubled slash', { path: `/tools//{}` }],
   ['a slash behind', { path: `${path}/` }],
   ['a NUL behind', { path: `${path}%00` }],
+  ['an escape that is none', { path: `${path}%zz` }],
   ['capitals', { path: '/TOOLS/{}' }],
 ];
 

@@ -21,6 +21,7 @@ let client: Client;
 beforeAll(async () => {
   server = await startServer({
     config: {
+      server: { load_shedding: { max_event_loop_delay_ms: 0 } },
       manuals: [
         { name: 'm', source: 'm.yaml', tools: { trap____x: { honeypot: true } } },
         // Large enough that going over its tools would show.

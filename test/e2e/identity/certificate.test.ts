@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto';
+import { connect } from 'node:http2';
 import { request } from 'node:https';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeCertificate } from '../../../src/auth/index.js';
+import { createKey, describeCertificate, revokeCaller } from '../../../src/auth/index.js';
 import { type Identity, issueCertificate, makeAuthority } from '../../support/certificates.js';
 import { createEchoProtocols } from '../../support/echo.js';
 import { forgeToken } from '../../support/forge.js';
@@ -23,19 +25,24 @@ beforeAll(async () => {
   const host = await issueCertificate(authority, ['127.0.0.1']);
   server = await startServer({
     config: {
-      server: { tls: { cert_file: 'host.pem', key_file: 'host.key', client_ca_file: 'ca.pem' } },
+      server: { http2: true, tls: { cert_file: 'host.pem', key_file: 'host.key', client_ca_file: 'ca.pem' } },
       manuals: [{ name: 'm', source: 'm.yaml' }],
       policy: { roles: { user: { discover: ['*'], call: ['*'] } } },
       callers: [
         { id: 'worker', roles: ['user'], certificate: { san: 'DNS:worker.example' } },
         { id: 'alice', roles: ['user'] },
+        { id: 'leaver', roles: ['user'], certificate: { san: 'DNS:leaver.example' } },
       ],
-      auth: { jwt: [{ issuer: 'local', audience, secret_variable: 'UTCP_JWT_SECRET', algorithms: ['HS256'] }] },
+      auth: {
+        keys_file: 'keys.yaml',
+        jwt: [{ issuer: 'local', audience, secret_variable: 'UTCP_JWT_SECRET', algorithms: ['HS256'] }],
+      },
     },
     files: {
       'host.pem': host.cert,
       'host.key': host.key,
       'ca.pem': authority.cert,
+      'keys.yaml': 'callers: {}\n...\n',
       'm.yaml': { utcp_version: '1.1.0', manual_version: '1.0.0', tools: [] },
     },
     environment: { UTCP_JWT_SECRET: secret },
@@ -43,6 +50,24 @@ beforeAll(async () => {
   });
 });
 afterAll(() => server.close());
+
+/** Asks over HTTP/2, as often as there are sets of headers, on one connection. */
+async function discoverByHttp2(identity: Partial<Identity>, ...requests: Record<string, string | string[]>[]) {
+  const session = connect(server.url, { ca: authority.cert, ...identity });
+  const statuses: unknown[] = [];
+  for (const headers of requests) {
+    const stream = session.request({ ':path': '/utcp', ...headers });
+    stream.resume();
+    statuses.push(
+      await new Promise((resolve, reject) => {
+        stream.on('response', (answer) => resolve(answer[':status']));
+        stream.on('error', reject);
+      }),
+    );
+  }
+  session.destroy();
+  return statuses;
+}
 
 function discover(identity: Partial<Identity>, headers: Record<string, string> = {}) {
   const { port } = new URL(server.url);
@@ -85,6 +110,37 @@ describe('a server that asks for client certificates', () => {
     expect(await discover(worker, headers)).toMatchObject({ status: 200, caller: 'alice' });
     expect(await discover(stranger, headers)).toMatchObject({ status: 401, reason: 'token_binding' });
     expect(await discover({}, headers)).toMatchObject({ status: 401, reason: 'token_binding' });
+  });
+
+  it('knows the same callers over HTTP/2, request by request', async () => {
+    const { thumbprint } = describeCertificate(new X509Certificate(worker.cert));
+    const exp = Math.floor(Date.now() / 1000) + 60;
+    const claims = { iss: 'local', aud: audience, sub: 'alice', exp, cnf: { 'x5t#S256': thumbprint } };
+    const bound = bearer(forgeToken({ alg: 'HS256' }, claims, secret));
+    const { secret: key } = createKey(join(server.directory, 'keys.yaml'), 'alice');
+    await expect.poll(async () => (await discover({}, bearer(key))).status, { timeout: 5000 }).toBe(200);
+    expect(await discoverByHttp2(worker, {}, bound, bearer('wrong'), {})).toEqual([200, 200, 401, 200]);
+    expect(await discoverByHttp2(stranger, {}, bound)).toEqual([401, 401]);
+    expect(await discoverByHttp2({}, {}, bound, bearer(key), { 'x-api-key': key })).toEqual([401, 401, 200, 200]);
+    expect(await discoverByHttp2({}, { 'x-api-key': [key, key] }, { ...bearer(key), 'x-api-key': key })).toEqual([
+      401, 401,
+    ]);
+  });
+
+  it('refuses a revoked caller’s certificate within a second, on connections that stand too', async () => {
+    const leaver = await issueCertificate(authority, ['leaver.example']);
+    const session = connect(server.url, { ca: authority.cert, ...leaver });
+    const ask = async () =>
+      new Promise((resolve, reject) => {
+        const stream = session.request({ ':path': '/utcp' }).resume();
+        stream.on('response', (answer) => resolve(answer[':status']));
+        stream.on('error', reject);
+      });
+    expect(await ask()).toBe(200);
+    revokeCaller(join(server.directory, 'keys.yaml'), 'leaver');
+    await expect.poll(ask, { timeout: 5000, interval: 50 }).toBe(401);
+    expect(await discover(leaver)).toMatchObject({ status: 401, reason: 'caller_revoked' });
+    session.destroy();
   });
 
   it('says that it takes bound tokens (RFC 9728)', async () => {

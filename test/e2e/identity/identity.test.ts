@@ -105,7 +105,9 @@ describe('a running server', () => {
     const refused = await call({});
     expect(refused.status).toBe(401);
     const challenge = refused.response.headers.get('www-authenticate') ?? '';
-    expect(challenge).not.toContain('error=');
+    expect(challenge).toBe(
+      `Bearer realm="utcp", resource_metadata="${server.url}/.well-known/oauth-protected-resource"`,
+    );
     const [, metadata = ''] = /resource_metadata="([^"]+)"/.exec(challenge) ?? [];
     const resource = await fetchObject(metadata);
     expect(resource).toMatchObject({ resource: server.url, authorization_servers: [server.url, provider.issuer] });
@@ -129,7 +131,9 @@ describe('a running server', () => {
   it('refuses a scope that the token lacks, with the scope that would do', async () => {
     const { status, json, response } = await call(bearer(await provider.issue('tools:read')));
     expect([status, json.code]).toEqual([403, 'insufficient_scope']);
-    expect(response.headers.get('www-authenticate')).toMatch(/error="insufficient_scope", scope="tools:execute"/);
+    expect(response.headers.get('www-authenticate')).toBe(
+      `Bearer realm="utcp", resource_metadata="${server.url}/.well-known/oauth-protected-resource", error="insufficient_scope", scope="tools:read tools:execute"`,
+    );
   });
 
   it('answers every bad credential alike, and only the log says why', async () => {
@@ -137,7 +141,11 @@ describe('a running server', () => {
     const answers = await Promise.all(bad.map((token) => call(bearer(token))));
     const bodies = answers.map(({ json }) => JSON.stringify({ ...json, request_id: '' }));
     expect(new Set(bodies).size).toBe(1);
-    expect(new Set(answers.map(({ response }) => response.headers.get('www-authenticate'))).size).toBe(1);
+    expect(new Set(answers.map(({ response }) => response.headers.get('www-authenticate')))).toEqual(
+      new Set([
+        `Bearer realm="utcp", resource_metadata="${server.url}/.well-known/oauth-protected-resource", error="invalid_token"`,
+      ]),
+    );
     expect(answers.map(({ events }) => events[0]?.reason)).toEqual([
       'unknown_key',
       'token_signature',
