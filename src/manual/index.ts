@@ -29,6 +29,7 @@ export {
   type Representation,
   utcpVersion,
   View,
+  type ViewContent,
 } from './publish.js';
 export { normalizeSchema } from './schema.js';
 export { type SearchQuery, ToolSearch, type Visibility } from './search/search.js';

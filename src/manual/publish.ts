@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { Json, JsonObject, Tool } from '../core/index.js';
@@ -108,13 +109,22 @@ function compressBrotli(bytes: Buffer): Promise<Buffer> {
   });
 }
 
+/** What a view is made of; a tool's text is the same in every view of one form. */
+export interface ViewContent {
+  readonly manual_version: string;
+  readonly form: AuthForm;
+  readonly tools: readonly Tool[];
+  /** A tool's JSON as it stands in the view; several objects with commas between where it has several forms. */
+  textOf(tool: Tool): string;
+}
+
 export interface PublisherOptions {
   /** Every published URL starts with it; no slash at the end. */
   readonly public_url: string;
   /** Most bytes that built views may hold; the least recently used go. */
   readonly max_cache_bytes: number;
-  /** Headers over a view's bytes, for example a signature; called once a view. */
-  readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
+  /** Headers over a view, for example a signature; called once a view. */
+  readonly describe?: (content: ViewContent) => Readonly<Record<string, string>>;
   /** Told of each view that was asked for: whether it was built already. */
   readonly on_view?: (known: boolean) => void;
 }
@@ -177,17 +187,38 @@ export class Publisher {
   }
 
   #present(tools: readonly Tool[], form: AuthForm, grew: (bytes: number) => void): View {
-    const bytes = this.assemble(tools, form);
-    return new View(bytes, tools.length, this.#options.describe?.(bytes) ?? {}, grew);
+    const content = this.#contentOf(tools, form);
+    return new View(assembleView(content), tools.length, this.#options.describe?.(content) ?? {}, grew);
+  }
+
+  #contentOf(tools: readonly Tool[], form: AuthForm): ViewContent {
+    const [fragments, auth] = [this.prepare(), this.#auth[form]];
+    return {
+      manual_version: this.#versionOf(tools),
+      form,
+      tools,
+      textOf: (tool) => fragments[tool.index]?.join(auth) ?? '',
+    };
+  }
+
+  /**
+   * Describes every tool once, a few at a time, so that what `describe` remembers of a tool is there before the first
+   * view asks: on one of 100,000 tools a request would wait for seconds.
+   */
+  async warm(): Promise<void> {
+    const { describe } = this.#options;
+    const { tools } = this.#catalog;
+    for (const form of describe ? (['bearer', 'oauth'] as const) : []) {
+      for (let at = 0; at < tools.length; at += warmedAtOnce) {
+        describe?.(this.#contentOf(tools.slice(at, at + warmedAtOnce), form));
+        await setImmediate(undefined, { ref: false });
+      }
+    }
   }
 
   /** A manual of the given tools, in the shape that every official client accepts. */
   assemble(tools: readonly Tool[], form: AuthForm): Buffer {
-    const auth = this.#auth[form];
-    const fragments = this.prepare();
-    const texts = tools.map((tool) => fragments[tool.index]?.join(auth) ?? '');
-    const version = JSON.stringify(this.#versionOf(tools));
-    return Buffer.from(`{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[${texts.join(',')}]}`);
+    return assembleView(this.#contentOf(tools, form));
   }
 
   // Taken from visible manuals alone: a version that moved with an invisible one would tell of it.
@@ -214,13 +245,28 @@ export class Publisher {
   }
 }
 
+const warmedAtOnce = 20;
+
+function assembleView({ manual_version, tools, textOf }: ViewContent): Buffer {
+  const version = stringify(manual_version);
+  return Buffer.from(
+    `{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[${tools.map(textOf).join(',')}]}`,
+  );
+}
+
+// Half a surrogate pair is JSON, but no Unicode: Python cannot print it, and RFC 8785 has no canonical form of it.
+function stringify(value: Json): string {
+  const text = JSON.stringify(value);
+  return text.includes('\\ud') ? text.replace(/(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, '$1\\ufffd') : text;
+}
+
 const bearerAuth = { auth_type: 'api_key', api_key: 'Bearer ${TOKEN}', var_name: 'Authorization', location: 'header' };
 const oauthAuth = { auth_type: 'oauth2', token_url: '', client_id: '${CLIENT_ID}', client_secret: '${CLIENT_SECRET}' };
 
 function createFragments(tool: Tool, baseUrl: string): readonly string[] {
-  if (tool.expose === 'direct') return [JSON.stringify(describeTool(tool, tool.name, tool.inputs, tool.template))];
+  if (tool.expose === 'direct') return [stringify(describeTool(tool, tool.name, tool.inputs, tool.template))];
   const texts = publishedTemplates(tool, baseUrl).map(({ name, inputs, template }) =>
-    JSON.stringify(describeTool(tool, name, inputs, template)),
+    stringify(describeTool(tool, name, inputs, template)),
   );
   // A tool ends in its template, so the text ends in `}}`: cut there, the auth goes in as the template's last member.
   const heads = texts.map((text, index) => `${index > 0 ? '}},' : ''}${text.slice(0, -2)},"auth":`);

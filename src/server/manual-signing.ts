@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
 import type { LoadedConfig } from '../config/index.js';
 import { type JsonObject, LoadError } from '../core/index.js';
-import { manualSignatureHeader, readSigningKey, signManual } from '../signing/index.js';
+import { utcpVersion, type ViewContent } from '../manual/index.js';
+import { canonicalizeJson, manualSignatureHeader, readSigningKey, signCanonicalManual } from '../signing/index.js';
 
 /** What served manuals are signed with. */
 export interface ManualSigning {
   /** The public keys, for `/.well-known/jwks.json`; empty when nothing is signed. */
   readonly keys: readonly JsonObject[];
-  /** The header over a view's bytes; called once a view. Absent when nothing is signed. */
-  readonly describe?: (bytes: Buffer) => Readonly<Record<string, string>>;
+  /** The header over a view; called once a view. Absent when nothing is signed. */
+  readonly describe?: (content: ViewContent) => Readonly<Record<string, string>>;
 }
 
 /** Reads `signing.key_file`. Throws LoadError that names the file, never what stands in it. */
@@ -17,9 +18,29 @@ export function createManualSigning({ config, file, lineOf }: LoadedConfig): Man
   if (key_file === undefined) return { keys: [] };
   const place = { file, pointer: '/signing/key_file', line: lineOf('/signing/key_file') ?? 1 };
   const key = readSigningKey(readKey(key_file, place), key_file);
+  const canonicalize = createCanonicalizer();
   return {
     keys: [key.publicKey.jwk],
-    describe: (bytes) => ({ [manualSignatureHeader]: signManual(bytes, key) }),
+    describe: (content) => ({ [manualSignatureHeader]: signCanonicalManual(canonicalize(content), key) }),
+  };
+}
+
+/**
+ * The canonical form (RFC 8785) of views of one catalog. That of a tool is found once for each auth form: it is most of
+ * the work, and the same in every view and search that has the tool.
+ */
+function createCanonicalizer(): (content: ViewContent) => Buffer {
+  const known: Record<ViewContent['form'], string[]> = { bearer: [], oauth: [] };
+  return ({ tools, form, manual_version, textOf }) => {
+    const texts = tools.map((tool) => {
+      known[form][tool.index] ??= canonicalizeJson(JSON.parse(`[${textOf(tool)}]`))
+        .toString('utf8')
+        .slice(1, -1);
+      return known[form][tool.index];
+    });
+    const head = canonicalizeJson({ manual_version, utcp_version: utcpVersion }).toString('utf8');
+    // Members are sorted by name, and `tools` comes between the two others.
+    return Buffer.from(head.replace(',"utcp_version":', () => `,"tools":[${texts.join(',')}],"utcp_version":`));
   };
 }
 

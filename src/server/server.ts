@@ -375,6 +375,7 @@ class Server implements GatehouseServer {
     this.#identity.settle();
     const { publisher, runtimes, catalog, config_digest, policy_digest } = this.gate.generation;
     publisher.prepare();
+    void publisher.warm();
     // A few tools are compiled at once; thousands, each when it is first called, or the start would wait for all.
     if (runtimes.length <= 200) for (const runtime of runtimes) runtime.prepareInputs();
     this.#breakers.retain(new Set(runtimes.map(({ upstream }) => upstream)));

@@ -16,7 +16,12 @@ const manualType = 'utcp-manual';
 export function signManual(manual: Buffer | JsonObject, key: SigningKey): string {
   const parsed: unknown = Buffer.isBuffer(manual) ? JSON.parse(manual.toString('utf8')) : manual;
   if (!isJsonObject(parsed)) throw new TypeError('A manual is a JSON object.');
-  return signDetached(canonicalizeJson(parsed), manualType, key);
+  return signCanonicalManual(canonicalizeJson(parsed), key);
+}
+
+/** `signManual` for a manual that is in canonical form already. */
+export function signCanonicalManual(manual: Buffer, key: SigningKey): string {
+  return signDetached(manual, manualType, key);
 }
 
 /** Checks a manual's signature against the keys that are trusted; gives the key that made it, or why it does not hold. */

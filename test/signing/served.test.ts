@@ -30,8 +30,11 @@ function filesOf(description: string, key: string) {
   return { 'shop.json': JSON.stringify(manual), 'manual-key.pem': key };
 }
 
+// Half a surrogate pair, characters that JSON escapes, and one that only looks like an escape.
+const words = 'Gets a "book" — größe \u2028 \\ud800.\ud800';
+
 async function serve(key = makeKey()): Promise<TestServer> {
-  const server = await startServer({ config, files: filesOf('Gets a book.', key) });
+  const server = await startServer({ config, files: filesOf(words, key) });
   onTestFinished(() => server.close());
   return server;
 }
@@ -56,6 +59,7 @@ describe('a served manual', () => {
       ['/utcp', 'reader-key', 1],
       ['/utcp', 'admin-key', 2],
       ['/utcp/shop', 'admin-key', 2],
+      ['/utcp?q=drop&limit=1', 'admin-key', 1],
     ] as const) {
       for (const coding of ['identity', 'gzip']) {
         const { manual, signature } = await fetchSigned(url + path, key, coding);
@@ -69,6 +73,13 @@ describe('a served manual', () => {
         expect(protectedHeader.typ).toBe('utcp-manual');
       }
     }
+  });
+
+  it('holds whole characters alone, so that each has one canonical form', async () => {
+    const { url } = await serve();
+    const { manual } = await fetchSigned(`${url}/utcp`, 'reader-key', 'identity');
+    const [tool] = Object(manual.tools);
+    expect(tool.description).toBe(words.replace('\ud800', '\ufffd'));
   });
 
   it('goes unnoticed by the official client', async () => {
