@@ -1,53 +1,124 @@
-import { answerChecklist, describeChecklist, type LoadedConfig, loadConfig } from '../config/index.js';
-import type { Finding } from '../core/index.js';
-import { type Bookshop, startBookshop } from '../example/bookshop.js';
+import cluster from 'node:cluster';
+import { availableParallelism } from 'node:os';
+import { answerChecklist, describeChecklist, type LoadedConfig } from '../config/index.js';
+import { type Finding, LoadError } from '../core/index.js';
 import { Reloader } from '../server/reload.js';
-import { buildServer, type GatehouseServer } from '../server/server.js';
-import { type Command, commonOptions, configFileOf, exitCodes, type Io, takePositionals } from './command.js';
-import { applyEnvironment, exampleVariables, withExampleKeys } from './configuration.js';
+import { buildServer } from '../server/server.js';
+import { Primary, type Served, WorkerStartError } from '../server/workers/primary.js';
+import { runWorker } from '../server/workers/worker.js';
+import {
+  type Command,
+  type CommandInput,
+  commonOptions,
+  configFileOf,
+  exitCodes,
+  type Io,
+  stringOf,
+  takePositionals,
+  UsageError,
+} from './command.js';
+import { Example, loadForServing, printExample } from './example.js';
 import { renderFindings } from './terminal.js';
+
+const maxWorkers = 128;
 
 /** `gatehouse serve`: runs until SIGTERM or SIGINT. */
 export const serveCommand: Command = {
   name: 'serve',
   summary: 'serve the configured manuals',
   usage: '',
-  options: commonOptions,
-  notes: ['PORT and HOST in the environment win over the file. SIGTERM ends it once calls in flight are done.'],
+  options: {
+    workers: { type: 'string', value: 'N', help: 'processes that serve on the one port (default 1; auto: one a core)' },
+    ...commonOptions,
+  },
+  notes: [
+    'PORT and HOST in the environment win over the file. SIGTERM ends it once calls in flight are done, SIGINT without',
+    'server.drain_delay_ms; SIGHUP reloads. Exit 0 when it was told to end, 2 when it could not start.',
+  ],
   async run(input, io) {
     takePositionals(input);
-    const example = new Example();
     const file = configFileOf(input, io);
-    // Heard from the first moment on: whoever reads that it is ready may signal it at once.
-    const stopped = untilStopped();
-    let reloader: Reloader | undefined;
-    const hangUp = () => void reloader?.reload();
-    process.on('SIGHUP', hangUp);
-    try {
-      const loaded = await loadForServing(file, io, example);
-      const server = await buildServer(loaded);
-      const notices = [...server.notices, ...warnOfChecklist(loaded)];
-      if (notices.length > 0) io.err(renderFindings(io, notices));
-      const url = await listen(server, loaded, io);
-      if (url === undefined) return exitCodes.usage;
-      if (loaded.config.example) printExample(io, url, example.keys);
-      reloader = new Reloader(loaded, {
-        load: () => loadForServing(file, io, example),
-        apply: (next) => server.apply(next),
-        sink: server.sink,
-        report: io.err,
-      });
-      await reloader.watch(250);
-      await stopped;
-      reloader.close();
-      await server.close();
+    if (cluster.isWorker) {
+      await runWorker((given) => loadForServing(file, io, Example.join(given)));
       return exitCodes.good;
+    }
+    const example = new Example();
+    try {
+      return await serve(file, readWorkers(input), example, io);
     } finally {
-      process.off('SIGHUP', hangUp);
       await example.shop?.close();
     }
   },
 };
+
+/** What runs, in this process or in several. */
+interface Service extends Pick<Primary, 'sink' | 'serve' | 'apply' | 'close'> {}
+
+async function serve(file: string, workers: number, example: Example, io: Io): Promise<number> {
+  // Heard from the first moment on: whoever reads that it is ready may signal it at once.
+  const stopped = untilStopped();
+  let reloader: Reloader | undefined;
+  const hangUp = () => void reloader?.reload();
+  process.on('SIGHUP', hangUp);
+  try {
+    const loaded = await loadForServing(file, io, example);
+    const service = await open(loaded, workers, example, io);
+    const served = await start(service, loaded, io);
+    if (!served) return exitCodes.usage;
+    announce(served, loaded, example, io);
+    const load = () => loadForServing(file, io, example);
+    const apply = (next: LoadedConfig) => service.apply(next);
+    reloader = new Reloader(loaded, { load, apply, sink: service.sink, report: io.err });
+    await reloader.watch(250);
+    const signal = await stopped;
+    reloader.close();
+    await service.close({ at_once: signal === 'SIGINT' });
+    return exitCodes.good;
+  } finally {
+    process.off('SIGHUP', hangUp);
+  }
+}
+
+async function open(loaded: LoadedConfig, workers: number, example: Example, io: Io): Promise<Service> {
+  if (workers > 1) return Primary.open(loaded, { workers, given: example.share(), report: io.err });
+  const server = await buildServer(loaded);
+  return {
+    sink: server.sink,
+    apply: (next) => server.apply(next),
+    close: (options) => server.close(options),
+    async serve() {
+      const url = await server.listen();
+      const { listener_url, admin_url, notices } = server;
+      return { url, listener_url, admin_url, notices };
+    },
+  };
+}
+
+/** Starts it; undefined, with a word to the operator, when its port can't be opened. */
+async function start(service: Service, loaded: LoadedConfig, io: Io): Promise<Served | undefined> {
+  try {
+    return await service.serve();
+  } catch (error) {
+    await service.close({ at_once: true });
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'].includes(code)) {
+      const { host, port } = loaded.config.server;
+      io.err(
+        `gatehouse serve: cannot listen on ${host}:${port} (${code}). Set PORT or server.port; 0 takes any free one.`,
+      );
+      return undefined;
+    }
+    throw error instanceof WorkerStartError ? new LoadError(error.findings) : error;
+  }
+}
+
+function announce(served: Served, loaded: LoadedConfig, example: Example, io: Io): void {
+  const notices = [...served.notices, ...warnOfChecklist(loaded)];
+  if (notices.length > 0) io.err(renderFindings(io, notices));
+  const { url: public_url, listener_url: url, admin_url: admin } = served;
+  io.out(JSON.stringify({ event: 'server.ready', url, public_url, admin, pid: process.pid, time: new Date() }));
+  if (loaded.config.example) printExample(io, url, example.keys);
+}
 
 /** The items of the checklist that fail, told at every start; with `require_checklist` they refuse it. */
 function warnOfChecklist(loaded: LoadedConfig): readonly Finding[] {
@@ -56,76 +127,18 @@ function warnOfChecklist(loaded: LoadedConfig): readonly Finding[] {
   return failures.map((finding) => ({ ...finding, severity: 'warning' }));
 }
 
-class Example {
-  shop: Bookshop | undefined;
-  readonly keys = new Map<string, string>();
-}
-
-function loadForServing(file: string, io: Io, example: Example): Promise<LoadedConfig> {
-  return loadConfig(file, {
-    async prepare(parsed) {
-      const prepared = { config: applyEnvironment(parsed, io.environment), environment: io.environment };
-      if (parsed.example === undefined) return prepared;
-      example.shop ??= await startBookshop();
-      const keyed = withExampleKeys(prepared, example.keys);
-      return { ...keyed, environment: { ...io.environment, ...exampleVariables(example.shop.url, example.shop.key) } };
-    },
-  });
-}
-
-async function listen(server: GatehouseServer, loaded: LoadedConfig, io: Io): Promise<string | undefined> {
-  try {
-    const url = await server.listen();
-    const [admin, time] = [server.admin_url, new Date()];
-    io.out(
-      JSON.stringify({
-        event: 'server.ready',
-        url: server.listener_url,
-        public_url: url,
-        admin,
-        pid: process.pid,
-        time,
-      }),
-    );
-    return server.listener_url;
-  } catch (error) {
-    await server.close();
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw error;
-    const { host, port } = loaded.config.server;
-    io.err(
-      `gatehouse serve: cannot listen on ${host}:${port} (${code}). Set PORT or server.port; 0 takes any free one.`,
-    );
-    return undefined;
+function readWorkers(input: CommandInput): number {
+  const text = stringOf(input, 'workers') ?? '1';
+  if (text === 'auto') return Math.min(availableParallelism(), maxWorkers);
+  const workers = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (workers < 1 || workers > maxWorkers) {
+    throw new UsageError(`--workers is a number from 1 to ${maxWorkers}, or auto`);
   }
+  return workers;
 }
 
-function printExample(io: Io, url: string, keys: ReadonlyMap<string, string>): void {
-  const [reader = '', editor = ''] = [...keys.values()];
-  const json = '-H "Content-Type: application/json"';
-  const bearer = (key: string) => `-H "Authorization: Bearer ${key}"`;
-  io.out(
-    [
-      '',
-      `The example bookshop is served at ${url}. Two callers see different tools; paste a line:`,
-      '',
-      '# what the reader sees: two tools',
-      `curl ${bearer(reader)} ${url}/utcp`,
-      '# what the editor sees: four',
-      `curl ${bearer(editor)} ${url}/utcp`,
-      '# the reader reads',
-      `curl ${bearer(reader)} "${url}/tools/books/list_books?max_price=100"`,
-      '# the editor writes',
-      `curl ${bearer(editor)} ${json} -d '{"book":{"title":"Refactoring","author":"Martin Fowler","price":50}}' ${url}/tools/books/create_book`,
-      '# the reader may not: 404, exactly as for a tool that does not exist',
-      `curl ${bearer(reader)} ${json} -d '{"id":"1"}' ${url}/tools/books/delete_book`,
-      '',
-    ].join('\n'),
-  );
-}
-
-function untilStopped(): Promise<void> {
+function untilStopped(): Promise<NodeJS.Signals> {
   return new Promise((stop) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop());
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal));
   });
 }

@@ -75,7 +75,8 @@ export type SecurityEvent =
       readonly key: string;
       readonly signature: string;
     })
-  | (EventBase & { readonly event: 'log.lost'; readonly lost: number });
+  | (EventBase & { readonly event: 'log.lost'; readonly lost: number })
+  | (EventBase & { readonly event: 'worker.lost'; readonly worker: number });
 
 export type EventName = SecurityEvent['event'];
 
@@ -101,6 +102,7 @@ export const eventNames: readonly string[] = Object.keys({
   'log.started': true,
   'log.checkpoint': true,
   'log.lost': true,
+  'worker.lost': true,
 } satisfies Record<EventName, true>);
 
 /** How the destination of events fares. */

@@ -62,6 +62,8 @@ function renderDetails(event: SecurityEvent): string {
       return text('key', event.key) + text('signature', event.signature);
     case 'log.lost':
       return number('lost', event.lost);
+    case 'worker.lost':
+      return number('worker', event.worker);
     case 'auth.failure':
     case 'caller.unblocked':
       return '';

@@ -8,6 +8,8 @@ export interface ReplicaOptions {
   /** The configuration file. */
   readonly config: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Further arguments of `serve`. */
+  readonly args?: readonly string[];
   /** Options of Node's own, ahead of the program. */
   readonly node?: readonly string[];
   /** Makes another command line of it, for example one that enters a namespace. */
@@ -42,8 +44,8 @@ export class Replica {
 
   /** Resolves when it is ready; fails with what it said when it ends instead. */
   async start(): Promise<void> {
-    const { build, config, environment, node = [], wrap = (command) => command } = this.#options;
-    const program = [process.execPath, ...node, join(build, 'cli/main.js'), 'serve', '--config', config];
+    const { build, config, environment, args: more = [], node = [], wrap = (command) => command } = this.#options;
+    const program = [process.execPath, ...node, join(build, 'cli/main.js'), 'serve', '--config', config, ...more];
     const [command = '', ...args] = wrap(program);
     // What the test itself runs under (a port, a configuration) is none of the replica's business.
     const { PORT, HOST, GATEHOUSE_CONFIG, NODE_OPTIONS, VITEST, ...inherited } = process.env;
