@@ -2,22 +2,25 @@
  * The stages of a request as the ablation takes them out, each replaced by something that costs next to nothing. For
  * measuring alone: a server without a stage is no server.
  */
+const granted = { verdict: 'callable', reason: 'granted' };
+const allowed = { allowed: true };
+
 const stages = {
   authenticate({ gate }) {
     const { authenticator } = gate.generation;
+    const verify = authenticator.authenticate.bind(authenticator);
     let verdict;
-    const real = authenticator.authenticate.bind(authenticator);
     authenticator.authenticate = (presented) => {
-      verdict ??= real(presented);
-      return { ...verdict, fresh: false };
+      verdict ??= { ...verify(presented), fresh: false };
+      return verdict;
     };
   },
   authorize({ gate }) {
     const { policy } = gate.generation;
+    const find = policy.permissionSet.bind(policy);
     let set;
-    const findSet = policy.permissionSet.bind(policy);
     policy.permissionSet = (principal, context) => {
-      set ??= findSet(principal, context);
+      set ??= find(principal, context);
       return set;
     };
     policy.decide = () => granted;
@@ -28,16 +31,21 @@ const stages = {
   validate({ gate }) {
     for (const runtime of gate.generation.runtimes) runtime.validate = (args) => args;
   },
-  event({ gate }) {
+  'caps and breaker'({ gate }) {
+    gate.caps.enter = () => undefined;
+    gate.caps.leave = () => undefined;
+    for (const { breaker } of gate.generation.runtimes) {
+      breaker.enter = () => 1;
+      breaker.settle = () => undefined;
+    }
+  },
+  'record: the event'({ gate }) {
     gate.sink.emit = () => undefined;
   },
-  metrics({ gate }) {
+  'record: metrics and anomalies'({ gate }) {
     gate.observe = undefined;
   },
 };
-
-const granted = { verdict: 'callable', reason: 'granted' };
-const allowed = { allowed: true };
 
 export const stageNames = Object.keys(stages);
 
