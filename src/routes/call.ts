@@ -15,6 +15,7 @@ import {
   traceStage,
 } from '../pipeline/index.js';
 import type { Answers, Head } from './answer.js';
+import { createBodyStage, type Hook } from './body.js';
 import { describeProblem, toGatehouseError } from './errors.js';
 import { writeBytes, writeNdjson, writeSse } from './stream.js';
 
@@ -23,6 +24,9 @@ export interface CallParts {
   readonly gate: Gate;
   readonly record: Recorder['record'];
   readonly answers: Answers;
+  readonly max_body_bytes: number;
+  /** Whether the app is a part of another's, whose hooks have a say at every stage. */
+  readonly is_guest: boolean;
 }
 
 /**
@@ -46,9 +50,14 @@ export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void
   const url = '/tools/:manual/:tool';
   const onRequest = [createMark(gate, 'call', url), ...stages];
   const onSplitRequest = [createMark(gate, 'call', `${url}/body`), ...stages];
-  app.post(url, { onRequest, preHandler: validate('body') }, call);
-  app.post(`${url}/body`, { onRequest: onSplitRequest, preHandler: validate('split') }, call);
+  addPost(url, onRequest, validate('body'));
+  addPost(`${url}/body`, onSplitRequest, validate('split'));
   app.get(url, { onRequest, preHandler: validate('query'), exposeHeadRoute: false }, call);
+
+  function addPost(path: string, before: Hook[], preHandler: Hook): void {
+    if (parts.is_guest) app.post(path, { onRequest: before, preHandler }, call);
+    else app.post(path, { onRequest: [...before, createBodyStage(parts.max_body_bytes, preHandler, call)] }, call);
+  }
 }
 
 function createCallHandler(parts: CallParts) {

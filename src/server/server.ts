@@ -442,7 +442,13 @@ class Server implements GatehouseServer {
     const hasWebsockets = !!this.#listener || takesWebsockets(this.app);
     if (hasWebsockets) refuseStrayHandshakes(this.app);
     registerManualRoutes(this.app, gate, answers);
-    registerCallRoutes(this.app, { gate, record, answers });
+    registerCallRoutes(this.app, {
+      gate,
+      record,
+      answers,
+      max_body_bytes: this.#settings.max_body_bytes,
+      is_guest: this.#listener === undefined,
+    });
     if (hasWebsockets) await registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
     await registerOauthRoutes(this.app, gate);
     registerHealthRoutes(this.app, gate);
