@@ -135,5 +135,6 @@ function withoutScopes({ tools, ...manual }: AuthoredManual): AuthoredManual {
 
 function render(manual: AuthoredManual, file: string): string {
   if (!/^\.ya?ml$/i.test(extname(file))) return `${JSON.stringify(manual, null, 2)}\n`;
-  return stringify(manual, { lineWidth: 0, aliasDuplicateObjects: false });
+  // YAML 1.1, which Python's usual reader speaks, takes an unquoted `on` for true and `2024-01-01` for a date.
+  return stringify(manual, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
 }

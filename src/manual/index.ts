@@ -23,13 +23,11 @@ export {
 export type { OperationReport } from './openapi/notes.js';
 export {
   type AuthForm,
-  type ContentCoding,
   Publisher,
   type PublisherOptions,
-  type Representation,
   utcpVersion,
-  View,
   type ViewContent,
 } from './publish.js';
 export { normalizeSchema } from './schema.js';
 export { type SearchQuery, ToolSearch, type Visibility } from './search/search.js';
+export { type ContentCoding, type Representation, View } from './view.js';

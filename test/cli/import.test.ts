@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { lintText } from '../../src/manual/index.js';
+import { lintText, parseDocument } from '../../src/manual/index.js';
 import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { startManualServer } from '../support/manual-server.js';
@@ -120,6 +120,36 @@ describe('gatehouse import', () => {
     const { out, err } = await runCommand(['import', 'shop.openapi.json', ...options], { cwd: prepare() });
     expect(namesOf(out)).toEqual(names);
     expect(err).toMatch(/\d excluded\. \d tools\./);
+  });
+
+  it('writes the same manual in YAML as in JSON, with words that YAML 1.1 would take for something else quoted', async () => {
+    const words = [
+      'on',
+      'no',
+      '~',
+      'null',
+      '1e3',
+      '0x1F',
+      '2024-01-01',
+      '',
+      ':',
+      '- x',
+      '=',
+      '<<',
+      ' a\t\u2028"\n\n # b \n',
+    ];
+    const parameters = [{ name: 'on', in: 'query', schema: { type: 'string', enum: words, example: 'no' } }];
+    const cwd = prepare({
+      ...shop,
+      info: { title: 'T', version: '1.10' },
+      paths: { '/a': get('yes', { parameters }) },
+    });
+    for (const file of ['a.json', 'a.yaml'])
+      await runCommand(['import', 'shop.yaml', '-o', file, '--name', 'a'], { cwd });
+    const manual = JSON.parse(read(cwd, 'a.json'));
+    expect(manual.tools[0].inputs.properties.on.enum).toEqual(words);
+    expect(parseDocument(read(cwd, 'a.yaml'), 'a.yaml').value).toEqual(manual);
+    expect(parse(read(cwd, 'a.yaml'), { version: '1.1' })).toEqual(manual);
   });
 
   it('--base-url takes the place of every server, and --name names the variables', async () => {
