@@ -39,14 +39,14 @@ export class QueryPlan {
     if (credential) constants.push(credential.map((part) => encodeURIComponent(part)).join('='));
     this.#constant = constants.join('&');
     this.#open = compiled.filter((pair) => pair.constant === undefined);
-    this.#fixed = new Set([...names, ...(credential ? [credential[0]] : [])]);
+    this.#fixed = new Set([...names, ...(credential ? [credential[0]] : [])].map((name) => name.toLowerCase()));
     this.arguments = new Set(compiled.flatMap((pair) => [...pair.arguments]));
   }
 
   /** Throws LoadError when a declared input without another place has a name that the query fixes. */
   checkInputs(inputs: JsonSchema, placed: ReadonlySet<string>, binding: ToolBinding): void {
     for (const name of this.#takesRest ? inputNames(inputs) : []) {
-      if (placed.has(name) || !this.#fixed.has(name)) continue;
+      if (placed.has(name) || !this.#isFixed(name)) continue;
       throw LoadError.of({
         rule: 'query-parameter-fixed',
         file: binding.file,
@@ -55,6 +55,15 @@ export class QueryPlan {
         mend: `Rename the input, or write ${name}={${name}} in the URL.`,
       });
     }
+  }
+
+  // Many upstreams know no letter case in names, and take `a[]`, `a[0]` and `a[x]` for another word on `a`.
+  #isFixed(name: string): boolean {
+    const lower = name.toLowerCase();
+    if (this.#fixed.has(lower)) return true;
+    const bracket = lower.indexOf('[');
+    if (bracket < 0) return false;
+    return this.#fixed.has(lower.slice(0, bracket)) || this.#fixed.has(lower.replace(/\[\d*\]$/, ''));
   }
 
   /** The query with its `?`, or nothing. `placed` names the arguments that stand elsewhere. */
@@ -66,7 +75,7 @@ export class QueryPlan {
     }
     for (const name of this.#takesRest ? Object.keys(args) : []) {
       if (placed.has(name)) continue;
-      if (this.#fixed.has(name)) throw refuseArgument(name, 'has the name of a parameter that the tool sets itself');
+      if (this.#isFixed(name)) throw refuseArgument(name, 'has the name of a parameter that the tool sets itself');
       query = appendPairs(query, name, args[name] ?? null);
     }
     return query === '' ? '' : `?${query}`;

@@ -141,6 +141,19 @@ describe('the request of an http template', () => {
     expect(await failure(prepared, { key: 'mine' })).toMatchObject({ code: 'invalid_input' });
     expect(() => prepare({ url: `${upstream.origin}/?tenant=acme` }, ['tenant'])).toThrow(LoadError);
   });
+
+  it.each(['tenant[]', 'tenant[0]', 'tenant[x]', 'tenant[$ne]', 'TENANT', 'Key[]'])(
+    'lets no argument called %s stand for a parameter that the template or the credential sets',
+    async (name) => {
+      const upstream = await startEcho();
+      const auth = { auth_type: 'api_key', api_key: 'k', var_name: 'key', location: 'query' };
+      const prepared = prepare({ url: `${upstream.origin}/?tenant=acme&filter[a]=1`, auth }, ['filter[b]', 'tenants']);
+      expect(await failure(prepared, { [name]: 'evil' })).toMatchObject({ code: 'invalid_input' });
+      expect(await call(prepared, { 'filter[b]': 2, tenants: 3 })).toMatchObject({
+        url: '/?tenant=acme&filter[a]=1&key=k&filter%5Bb%5D=2&tenants=3',
+      });
+    },
+  );
 });
 
 describe('an http template that cannot be served is refused at load', () => {

@@ -103,10 +103,11 @@ export async function startEveryUpstream(): Promise<EveryUpstream> {
   };
 }
 
-/** Starts Gatehouse over these upstreams; a tool that hangs ends after 250 ms. */
+/** Starts Gatehouse over these upstreams; a tool that hangs ends after 250 ms, and a caller may make `at_once` calls. */
 export async function startEveryProtocol(
   upstreams: EveryUpstream,
   cases: readonly ProtocolCase[] = protocolCases,
+  at_once = 64,
 ): Promise<EveryProtocol> {
   const tools = cases.flatMap((one) => describeTools(one, upstreams));
   const hanging = tools.filter(({ name }) => name.endsWith('_hang'));
@@ -119,13 +120,13 @@ export async function startEveryProtocol(
     },
     files: { 'all.yaml': { utcp_version: '1.1.0', manual_version: '1.0.0', tools }, 'note.txt': 'a note' },
     config: {
-      server: { websocket: { max_connections_per_caller: 300 } },
+      server: { websocket: { max_connections_per_caller: at_once } },
       manuals: [
         {
           name: 'all',
           source: './all.yaml',
           allow_private_hosts: ['127.0.0.1'],
-          max_streams_per_caller: 500,
+          max_streams_per_caller: at_once,
           max_retries: 0,
           tools: Object.fromEntries([
             ...hanging.map(({ name }) => [name, { timeout_ms: 250 }]),
@@ -135,7 +136,7 @@ export async function startEveryProtocol(
       ],
       limits: {
         per_caller: { per_minute: 1_000_000 },
-        concurrency: { per_caller: 500, per_tool: 500, per_upstream: 1000 },
+        concurrency: { per_caller: at_once, per_tool: at_once, per_upstream: at_once },
         circuit_breaker: { failure_ratio: 1, minimum_calls: 1_000_000 },
       },
       anomalies: { enabled: false },
