@@ -1,6 +1,7 @@
 import MiniSearch from 'minisearch';
 import { isJsonObject, type Json, type Tool } from '../../core/index.js';
 import { toQueryTerms, toTerms } from './terms.js';
+import { Vocabulary } from './vocabulary.js';
 
 /** Weights of where a word stands; a name says more of a tool than a sentence does. */
 const boost = { name: 4, tags: 2, description: 1, inputs: 0.5 } as const;
@@ -8,8 +9,6 @@ const fields = Object.keys(boost);
 
 /** Tools that are put into an index at a time, so that other requests are answered in between. */
 const chunkSize = 100;
-/** Appearances of words in tools that one search weighs; common words beyond it are left out while rarer ones are left. */
-const maxWeighed = 5000;
 
 interface IndexedTool {
   /** Position among the index's own tools. */
@@ -21,22 +20,17 @@ interface IndexedTool {
 export class ToolIndex {
   readonly #tools: readonly Tool[];
   readonly #search: MiniSearch<IndexedTool>;
-  /** In how many tools each word stands. */
-  readonly #frequencies: ReadonlyMap<string, number>;
+  readonly #vocabulary: Vocabulary;
 
-  private constructor(
-    tools: readonly Tool[],
-    search: MiniSearch<IndexedTool>,
-    frequencies: ReadonlyMap<string, number>,
-  ) {
+  private constructor(tools: readonly Tool[], search: MiniSearch<IndexedTool>, vocabulary: Vocabulary) {
     this.#tools = tools;
     this.#search = search;
-    this.#frequencies = frequencies;
+    this.#vocabulary = vocabulary;
   }
 
   /** Indexes tools, a few at a time. */
   static async build(tools: readonly Tool[]): Promise<ToolIndex> {
-    const frequencies = new Map<string, number>();
+    const vocabulary = new Vocabulary();
     const search = new MiniSearch<IndexedTool>({
       fields,
       extractField: (tool, field) => (field === 'id' ? String(tool.id) : (tool.terms[field]?.join(' ') ?? '')),
@@ -46,43 +40,23 @@ export class ToolIndex {
     });
     for (let start = 0; start < tools.length; start += chunkSize) {
       const chunk = tools.slice(start, start + chunkSize).map((tool, place) => describeTool(tool, start + place));
-      for (const { terms } of chunk) count(frequencies, terms);
+      for (const { terms } of chunk) vocabulary.add(new Set(Object.values(terms).flat()));
       search.addAll(chunk);
       await new Promise<void>((resume) => setImmediate(resume));
     }
-    return new ToolIndex(tools, search, frequencies);
+    return new ToolIndex(tools, search, vocabulary);
   }
 
   /** The tools that fit, best first; equals stand in the catalog's order. */
   find(text: string, admits: (tool: Tool) => boolean): readonly Tool[] {
-    const terms = this.#choose(toQueryTerms(text));
-    if (terms.length === 0) return [];
-    const results = this.#search.search(terms.join(' '), {
-      boost,
-      // A word that stands nowhere may be the beginning of one that does, or misspelt.
-      prefix: (term) => term.length > 2 && this.#frequency(term) === 0,
-      fuzzy: (term) => (term.length > 4 && this.#frequency(term) === 0 ? 0.2 : false),
-    });
-    return results
+    const weights = this.#vocabulary.weigh(toQueryTerms(text));
+    if (weights.size === 0) return [];
+    const words = [...weights.keys()].join(' ');
+    return this.#search
+      .search(words, { boost, boostTerm: (term) => weights.get(term) ?? 1 })
       .sort((one, other) => other.score - one.score || one.id - other.id)
       .flatMap(({ id }) => this.#tools[Number(id)] ?? [])
       .filter(admits);
-  }
-
-  #choose(terms: readonly string[]): readonly string[] {
-    const known = terms.filter((term) => this.#frequency(term) > 0);
-    let weighed = 0;
-    const rare = known
-      .sort((one, other) => this.#frequency(one) - this.#frequency(other))
-      .filter((term, position) => {
-        weighed += this.#frequency(term);
-        return position === 0 || weighed <= maxWeighed;
-      });
-    return [...rare, ...terms.filter((term) => this.#frequency(term) === 0)];
-  }
-
-  #frequency(term: string): number {
-    return this.#frequencies.get(term) ?? 0;
   }
 }
 
@@ -111,8 +85,4 @@ function describeInputs({ inputs }: Tool): string {
 
 function describe(schema: Json): string {
   return isJsonObject(schema) && typeof schema.description === 'string' ? schema.description : '';
-}
-
-function count(frequencies: Map<string, number>, terms: IndexedTool['terms']): void {
-  for (const term of new Set(Object.values(terms).flat())) frequencies.set(term, (frequencies.get(term) ?? 0) + 1);
 }

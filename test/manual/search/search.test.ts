@@ -76,6 +76,13 @@ describe('a search', () => {
     expect(await find(tools, { text: 'thing', limit: 3 })).toEqual(['common_0', 'common_1', 'common_2']);
   });
 
+  it('takes an unknown word for the few nearest, however many begin with it', async () => {
+    const tools = Array.from({ length: 300 }, (_, index) => createTool('m', `word${'x'.repeat(index % 60)}`, index));
+    const found = await find(tools, { text: 'wor' });
+    expect(found[0]).toBe('word');
+    expect(new Set(found).size).toBe(8);
+  });
+
   it('takes names apart and knows plurals', () => {
     expect(toTerms('getHTTPCategories, boxes; address2_Status')).toEqual(
       'get httpcategory box address2 status'.split(' '),
