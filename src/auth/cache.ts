@@ -4,14 +4,18 @@ interface Entry<Value> {
   readonly expires_at: number;
 }
 
+/** How many entries each new one looks at for those whose end has come. */
+const sweepSteps = 4;
+
 /**
  * Verified credentials by digest: at most `capacity`; of those used since it was half full, the longest unused leaves
- * first. Only what verified gets in,
- * so nobody without a good credential can push others out.
+ * first. Only what verified gets in, so nobody without a good credential can push others out. What has ended is let go
+ * of soon, so that a caller with a new token for each call fills nothing.
  */
 export class PrincipalCache<Value> {
   readonly #entries = new Map<string, Entry<Value>>();
   readonly #capacity: number;
+  #hand: MapIterator<[string, Entry<Value>]> = this.#entries.entries();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -38,7 +42,9 @@ export class PrincipalCache<Value> {
     return entry.value;
   }
 
-  set(digest: string, value: Value, expiresAt: number | undefined): void {
+  /** `now` in epoch milliseconds. */
+  set(digest: string, value: Value, expiresAt: number | undefined, now: number): void {
+    this.#sweep(now);
     this.#entries.delete(digest);
     if (this.#entries.size >= this.#capacity) {
       const oldest = this.#entries.keys().next();
@@ -49,5 +55,17 @@ export class PrincipalCache<Value> {
 
   clear(): void {
     this.#entries.clear();
+  }
+
+  #sweep(now: number): void {
+    for (let step = 0; step < sweepSteps; step++) {
+      const next = this.#hand.next();
+      if (next.done) {
+        this.#hand = this.#entries.entries();
+        return;
+      }
+      const [digest, entry] = next.value;
+      if (now >= entry.expires_at) this.#entries.delete(digest);
+    }
   }
 }

@@ -130,7 +130,7 @@ class CredentialChain implements Authenticator {
     if (revoked) return { kind: 'rejected', reason: revoked, claimed: principal.id };
     if (!isBound(verdict, presented)) return { ...unbound, claimed: principal.id };
     if (generation === this.#generation) {
-      this.#cache.set(digest, { ...verdict, fresh: false }, verdict.expires_at);
+      this.#cache.set(digest, { ...verdict, fresh: false }, verdict.expires_at, this.#now());
     }
     return { ...verdict, fresh: true };
   }
