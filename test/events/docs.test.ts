@@ -82,8 +82,19 @@ describe('the examples of the docs', () => {
     expect(anomalyKinds.filter((kind) => !anomalies.includes(`| \`${kind}\` `))).toEqual([]);
   });
 
-  it('map every event to OCSF', () => {
+  it('map every event to OCSF, in one row, and every field that a line may hold', () => {
     const [, mapping = ''] = readFileSync(join(root, 'docs/audit.md'), 'utf8').split('## OCSF');
-    expect(eventNames.filter((event) => !mapping.includes(`\`${event}\``))).toEqual([]);
+    const rows = mapping.split('\n').filter((line) => /^\| `\w+\.\w+`/.test(line));
+    const events = rows.flatMap((row) =>
+      [...(row.split('|')[1] ?? '').matchAll(/`([a-z.]+)`/g)].map(([, name]) => name),
+    );
+    expect(events.toSorted()).toEqual([...eventNames].toSorted());
+    expect(rows.filter((row) => !/\(\d{4}\) +\| \d/.test(row))).toEqual([]);
+    const writer = readFileSync(join(root, 'src/events/line.ts'), 'utf8');
+    const chain = readFileSync(join(root, 'src/events/chain.ts'), 'utf8');
+    const written = `${writer}${chain}`.matchAll(/,?"([a-z_0-9]+)":|\b(?:text|number|json)\('(\w+)'/g);
+    const fields = new Set([...written].map(([, member, detail]) => member ?? detail ?? ''));
+    expect(fields.size).toBeGreaterThan(35);
+    expect([...fields].filter((field) => !mapping.includes(`\`${field}\``))).toEqual([]);
   });
 });
