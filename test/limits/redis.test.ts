@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { Limit } from '../../src/limits/limiter.js';
 import { createMemoryLimiter } from '../../src/limits/memory.js';
 import { createRedisLimiter } from '../../src/limits/redis.js';
+import { openRedisBlockList } from '../../src/limits/redis-blocks.js';
 import { RedisLink } from '../../src/limits/redis-link.js';
 import { findFreePort, type PrivateRedis, startRedis } from '../support/redis.js';
 import { describeWithProgram } from '../support/requirement.js';
@@ -200,32 +201,71 @@ describeWithProgram('redis-server', 'limits on other forms of Redis', () => {
     expect(changes).toEqual(['degraded redis_unreachable']);
   });
 
-  it('hold on a cluster', async () => {
-    const bus = String(await findFreePort());
-    const cluster = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-port', bus];
-    const redis = await start(...cluster, '--cluster-announce-ip', '127.0.0.1');
-    redis.ask('cluster', 'addslotsrange', '0', '16383');
-    await expect.poll(() => redis.ask('cluster', 'info'), { timeout: 10_000 }).toContain('cluster_state:ok');
-    const opened = await link(`redis+cluster://127.0.0.1:${redis.port}`, [], 2000);
+  it('hold on a cluster of three, whose nodes each hold some callers, and share its blocks', async () => {
+    const nodes = await Promise.all([1, 2, 3].map((number) => startNode(number)));
+    const [first] = nodes;
+    for (const [index, node] of nodes.entries()) {
+      node.redis.ask('cluster', 'addslotsrange', String(index * 5462), String(Math.min(16_383, index * 5462 + 5461)));
+      first?.redis.ask('cluster', 'meet', '127.0.0.1', String(node.redis.port), node.bus);
+    }
+    for (const { redis } of nodes) {
+      const known = () => redis.ask('cluster', 'info');
+      await expect.poll(known, { timeout: 15_000 }).toMatch(/cluster_state:ok[\s\S]*cluster_known_nodes:3/);
+    }
+    const url = `redis+cluster://127.0.0.1:${first?.redis.port}`;
+    const [one, other] = [await link(url, [], 2000), await link(url, [], 2000)];
+    expect([one.status, other.status]).toEqual(['ok', 'ok']);
+    const replicas = [replica(one), replica(other)];
+    const both = Array.from({ length: 40 }, (_, subject) => {
+      const [limit] = fresh(1);
+      return limit ? [limit, { ...limit, key: `hour ${subject}`, name: 'per_hour' }] : [];
+    });
+    const ask = (which: number) => Promise.all(both.map((limits) => replicas[which]?.take(limits)));
+    expect((await ask(0)).filter((answer) => answer?.allowed)).toHaveLength(40);
+    expect((await ask(1)).filter((answer) => answer?.allowed)).toHaveLength(0);
+    for (const { redis } of nodes) expect(redis.ask('dbsize')).toMatch(/^[1-9]/);
+    const [here, there] = [await openBlocks(one), await openBlocks(other)];
+    await here.block('mallory', Number.POSITIVE_INFINITY);
+    await expect.poll(() => there.isBlocked('mallory', Date.now())).toBe(true);
+    expect([one.status, other.status]).toEqual(['ok', 'ok']);
+  }, 40_000);
+
+  it('follow the sentinels from a master that dies to the one that takes its place', async () => {
+    const master = await start();
+    const standby = await start('--replicaof', '127.0.0.1', String(master.port));
+    await expect.poll(() => standby.ask('info', 'replication'), { timeout: 10_000 }).toContain('master_link_status:up');
+    const file = join(folder, 'sentinel.conf');
+    const settings = ['down-after-milliseconds main 500', 'failover-timeout main 5000'];
+    const lines = [`monitor main 127.0.0.1 ${master.port} 1`, ...settings].map((line) => `sentinel ${line}\n`);
+    writeFileSync(file, lines.join(''));
+    const sentinel = await start(file, '--sentinel');
+    await expect.poll(() => sentinel.ask('sentinel', 'replicas', 'main'), { timeout: 15_000 }).toContain('127.0.0.1');
+    const changes: string[] = [];
+    const opened = await link(`redis+sentinel://127.0.0.1:${sentinel.port}/main`, changes, 500);
     expect(opened.status).toBe('ok');
     const limiter = replica(opened);
-    for (let subject = 0; subject < 20; subject++) {
-      const [limit] = fresh(1);
-      const limits = limit ? [limit, { ...limit, key: `hour ${subject}`, name: 'per_hour' }] : [];
-      expect((await limiter.take(limits)).allowed).toBe(true);
-      expect((await limiter.take(limits)).allowed).toBe(false);
-    }
-    expect(opened.status).toBe('ok');
-  });
-
-  it('hold on the master that sentinels name', async () => {
-    const redis = await start();
-    const sentinelFile = join(folder, 'sentinel.conf');
-    writeFileSync(sentinelFile, `sentinel monitor main 127.0.0.1 ${redis.port} 1\n`);
-    const sentinel = await start(sentinelFile, '--sentinel');
-    const opened = await link(`redis+sentinel://127.0.0.1:${sentinel.port}/main`, [], 2000);
-    expect(opened.status).toBe('ok');
-    await replica(opened).take(fresh(1));
-    expect(redis.ask('dbsize')).toMatch(/^[1-9]/);
-  });
+    const limits = fresh(3);
+    expect((await limiter.take(limits)).allowed).toBe(true);
+    expect(master.ask('dbsize')).toMatch(/^[1-9]/);
+    await master.stop();
+    expect((await limiter.take(limits)).allowed).toBe(true);
+    await expect.poll(() => opened.status, { timeout: 20_000 }).toBe('ok');
+    const before = standby.ask('dbsize');
+    expect((await limiter.take(fresh(1))).allowed).toBe(true);
+    expect(standby.ask('dbsize')).not.toBe(before);
+    expect(standby.ask('role')).toMatch(/^master/);
+    expect(changes).toEqual([expect.stringMatching(/^degraded/), 'ok redis_restored']);
+  }, 60_000);
 });
+
+async function startNode(number: number) {
+  const bus = String(await findFreePort());
+  const settings = ['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${number}.conf`, '--cluster-port', bus];
+  return { redis: await start(...settings, '--cluster-announce-ip', '127.0.0.1'), bus };
+}
+
+async function openBlocks(opened: RedisLink) {
+  const list = await openRedisBlockList({ link: opened, name: 'callers' });
+  onTestFinished(() => list.close());
+  return list;
+}
