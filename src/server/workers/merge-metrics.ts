@@ -1,6 +1,6 @@
 /** Gauges that say how much there is in each process; of all others the worst of all workers is told. */
 const summed =
-  /^(gatehouse_requests_active|gatehouse_manual_cache_bytes|process_\w+_bytes|process_open_fds|nodejs_active_\w+|nodejs_heap_\w+|nodejs_external_memory_bytes)$/;
+  /^(gatehouse_requests_active|gatehouse_manual_cache_bytes|gatehouse_trace_spans_lost|process_\w+_bytes|process_open_fds|nodejs_active_\w+|nodejs_heap_\w+|nodejs_external_memory_bytes)$/;
 /** Gauges where less is worse. */
 const least = /^gatehouse_upstream_up$/;
 

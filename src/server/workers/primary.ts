@@ -146,11 +146,11 @@ export class Primary {
   }
 
   #begin(slot: WorkerSlot): void {
-    const { server, security_log, state, example } = this.#loaded.config;
+    const { server, security_log, state, tracing, example } = this.#loaded.config;
     slot.send({
       kind: 'start',
       given: this.#options.given,
-      fixed: JSON.stringify({ server, security_log, state, example }),
+      fixed: JSON.stringify({ server, security_log, state, tracing, example }),
       log: this.#readLog(),
       blocks: [...this.#state.blocks.list()],
       revocations: [...this.#state.revocations.list()],
