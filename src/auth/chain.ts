@@ -123,10 +123,11 @@ class CredentialChain implements Authenticator {
     return spent ? throttled : verifier.verify(presented);
   }
 
-  #settle(verdict: DecidedVerdict, presented: PresentedCredential, digest: string, generation: number): AuthVerdict {
-    if (verdict.kind === 'rejected') return this.#explain(verdict, digest);
+  #settle(decided: DecidedVerdict, presented: PresentedCredential, digest: string, generation: number): AuthVerdict {
+    if (decided.kind === 'rejected') return this.#explain(decided, digest);
+    const verdict = nameToken(decided);
     const { principal } = verdict;
-    const revoked = this.#revocations?.refuse(principal.id, principal.credential_digest, verdict.token_id);
+    const revoked = this.#revocations?.refuse(principal.id, principal.credential_digest, principal.token_id);
     if (revoked) return { kind: 'rejected', reason: revoked, claimed: principal.id };
     if (!isBound(verdict, presented)) return { ...unbound, claimed: principal.id };
     if (generation === this.#generation) {
@@ -146,6 +147,11 @@ class CredentialChain implements Authenticator {
 function nameCredential({ token, certificate }: PresentedCredential): string | undefined {
   if (token !== undefined) return digestCredential(token);
   return certificate && `certificate ${certificate.thumbprint}`;
+}
+
+function nameToken(verdict: PrincipalVerdict): PrincipalVerdict {
+  const { token_id, principal } = verdict;
+  return token_id === undefined ? verdict : { ...verdict, principal: Object.freeze({ ...principal, token_id }) };
 }
 
 function isBound(verdict: PrincipalVerdict, presented: PresentedCredential): boolean {

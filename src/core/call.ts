@@ -58,7 +58,7 @@ export class CallScope {
   }
 }
 
-export type CancelReason = 'client_aborted' | 'timeout' | 'draining' | 'caller_blocked';
+export type CancelReason = 'client_aborted' | 'timeout' | 'draining' | 'caller_blocked' | 'credential_revoked';
 
 /** What a protocol hands back: one JSON text, since the official clients read a result only as `application/json`. */
 export interface CallResult {

@@ -19,4 +19,6 @@ export interface Principal {
   readonly claims: JsonObject;
   /** SHA-256 of the credential, base64url; names it in caches and in the anomaly detector without revealing it. */
   readonly credential_digest: string;
+  /** The `jti` of its token, so that what runs for it can be ended when the token is taken back. */
+  readonly token_id?: string;
 }

@@ -9,6 +9,8 @@ export function describeCancel(reason: CancelReason): GatehouseError {
       return new GatehouseError('draining', { retry_after: 1 });
     case 'caller_blocked':
       return new GatehouseError('caller_blocked', { detail: 'This caller is blocked for now.' });
+    case 'credential_revoked':
+      return new GatehouseError('invalid_token', { reason });
     case 'timeout':
       return new GatehouseError('upstream_timeout', { reason: 'deadline' });
   }

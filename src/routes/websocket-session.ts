@@ -56,8 +56,8 @@ export class WebsocketSession {
   }
 
   /** As `drain`, for a caller that may go on no longer. */
-  dismiss(): void {
-    this.#closeAfterAnswers(policyViolation, 'The caller is blocked.');
+  dismiss(why: string): void {
+    this.#closeAfterAnswers(policyViolation, why);
   }
 
   #take(data: RawData, isBinary: boolean): void {

@@ -144,10 +144,14 @@ function openSession(
   });
   const session = new WebsocketSession(socket, calls, settings);
   // Not a call: it only stands among the streams, so that a drain finds it.
-  const scope = new CallScope(request_id, 0, principal.id);
+  const scope = new CallScope(request_id, 0, principal.id, undefined, undefined, principal);
   connections.add(principal.id);
   gate.streams.add(scope);
-  scope.onCancel((reason) => (reason === 'caller_blocked' ? session.dismiss() : session.drain()));
+  scope.onCancel((reason) => {
+    if (reason === 'caller_blocked') session.dismiss('The caller is blocked.');
+    else if (reason === 'credential_revoked') session.dismiss('The credential is no longer good.');
+    else session.drain();
+  });
   socket.on('close', () => {
     connections.remove(principal.id);
     gate.streams.delete(scope);

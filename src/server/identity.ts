@@ -13,7 +13,7 @@ import {
   type TokenIssuer,
 } from '../auth/index.js';
 import type { LoadedConfig } from '../config/index.js';
-import { describeFinding } from '../core/index.js';
+import { describeFinding, type Principal } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
 import { createLimitPlan, type LimitDecision, type State } from '../limits/index.js';
 import { createProviderFetch, type ProviderFetch } from './provider-fetch.js';
@@ -41,12 +41,24 @@ export class Identity {
   /** Built for configurations that are not in force yet, or never came to be. */
   #waiting: Built[] = [];
 
-  constructor(sink: EventSink, publicUrl: () => string, shared: State) {
+  /** `endCalls` ends what runs for credentials that were taken back: a stream would else outlast its key. */
+  constructor(
+    sink: EventSink,
+    publicUrl: () => string,
+    shared: State,
+    endCalls: (isRevoked: (principal: Principal) => boolean) => void,
+  ) {
     this.#publicUrl = publicUrl;
     this.#shared = shared;
     const ask: IdentityState['fetch_json'] = (request) =>
       this.#current?.fetch.fetchJson(request) ?? Promise.reject(new Error('no configuration is in force'));
     this.#state = new IdentityState(ask, reportTo(sink), shared.revocations);
+    const { revocations } = this.#state;
+    revocations.onChange(() =>
+      endCalls(({ id, credential_digest, token_id }) => {
+        return revocations.refuse(id, credential_digest, token_id) !== undefined;
+      }),
+    );
   }
 
   /** Registers @fastify/jwt, whose `verify` checks every signature. */

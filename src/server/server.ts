@@ -3,7 +3,15 @@ import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { renderChallenge } from '../auth/index.js';
 import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
-import { type ErrorCode, type Finding, type GatehouseError, LoadError, type PreparedCall } from '../core/index.js';
+import {
+  type CallScope,
+  type CancelReason,
+  type ErrorCode,
+  type Finding,
+  type GatehouseError,
+  LoadError,
+  type PreparedCall,
+} from '../core/index.js';
 import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
 import {
   type BreakerState,
@@ -203,10 +211,16 @@ class Server implements GatehouseServer {
     this.#anomalies = new Anomalies({
       sink,
       blocks: state.blocks,
-      endCalls: (caller) => this.#endCalls(caller),
+      endCalls: (caller) => this.#endCalls('caller_blocked', (scope) => scope.caller === caller),
       report: this.#report,
     });
-    this.#identity = new Identity(this.sink, () => this.#url, state);
+    this.#identity = new Identity(
+      this.sink,
+      () => this.#url,
+      state,
+      (isRevoked) =>
+        this.#endCalls('credential_revoked', ({ principal }) => principal !== undefined && isRevoked(principal)),
+    );
   }
 
   get gate(): Gate {
@@ -390,9 +404,9 @@ class Server implements GatehouseServer {
     });
   }
 
-  #endCalls(caller: string): void {
+  #endCalls(reason: CancelReason, isMeant: (scope: CallScope) => boolean): void {
     for (const scopes of [this.#gate?.streams ?? [], this.#gate?.calls ?? []]) {
-      for (const scope of scopes) if (scope.caller === caller) scope.cancel('caller_blocked');
+      for (const scope of scopes) if (isMeant(scope)) scope.cancel(reason);
     }
   }
 

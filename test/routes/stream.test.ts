@@ -4,6 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CallScope, GatehouseError, type StreamItem } from '../../src/core/index.js';
+import { describeCancel } from '../../src/protocols/cancellation.js';
 import { type StreamAnswer, type StreamOutcome, writeBytes, writeNdjson, writeSse } from '../../src/routes/stream.js';
 
 const answer: StreamAnswer = {
@@ -93,8 +94,7 @@ async function* of(...items: (StreamItem | Error)[]): AsyncGenerator<StreamItem>
 async function* endless(scope: CallScope, data: string, seen: { items: number; ended: boolean }) {
   try {
     for (;;) {
-      if (scope.cancelled)
-        throw new GatehouseError(scope.cancelled === 'timeout' ? 'upstream_timeout' : scope.cancelled);
+      if (scope.cancelled) throw describeCancel(scope.cancelled);
       seen.items += 1;
       yield { data };
       await new Promise((resolve) => setImmediate(resolve));

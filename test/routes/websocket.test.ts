@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClientOptions, WebSocket } from 'ws';
-import { GatehouseError } from '../../src/core/index.js';
+import { describeCancel } from '../../src/protocols/cancellation.js';
 import type { ProtocolRegistry } from '../../src/protocols/index.js';
 import { eventually, openDescriptors } from '../support/processes.js';
 import { bearer, keyEntry, loadFiles, startServer, type TestServer } from '../support/server.js';
@@ -61,7 +61,7 @@ function createSlowEcho() {
             scope.onCancel((reason) => {
               clearTimeout(timer);
               seen.cancelled++;
-              reject(new GatehouseError(reason === 'timeout' ? 'upstream_timeout' : reason));
+              reject(describeCancel(reason));
             });
           });
           return { body: Buffer.from(JSON.stringify(args)) };
