@@ -90,12 +90,17 @@ export function rotateKey(file: string, caller: string, terms: RotationTerms): I
   });
 }
 
+const wholeDigest = /^[0-9a-f]{64}$/;
+
 /**
- * Takes keys back: all of a caller, or the one whose digest begins with these 8 or more hexadecimal digits. Returns
- * their digests. Throws LoadError when there is none, or when the digits fit several.
+ * Takes keys back: all of a caller, or the one whose digest begins with these 8 or more hexadecimal digits. A whole
+ * digest, of 64, may be of any credential: a key or a client's secret in the configuration, a certificate (its SHA-256
+ * fingerprint), a token. Returns their digests. Throws LoadError when there is none, or when the digits fit several.
  */
 export function revokeKeys(file: string, target: { caller: string } | { digest: string }): readonly string[] {
-  return editKeysFile(file, false, (document, content) => {
+  const digest = 'digest' in target ? target.digest.replaceAll(':', '').toLowerCase() : '';
+  const isWhole = wholeDigest.test(digest);
+  return editKeysFile(file, isWhole, (document, content) => {
     const all = Object.entries(content.callers).flatMap(([caller, { api_keys }]) =>
       (['current', 'next'] as const).flatMap((slot) => {
         const key = api_keys[slot];
@@ -103,9 +108,13 @@ export function revokeKeys(file: string, target: { caller: string } | { digest: 
       }),
     );
     const found = all.filter((key) =>
-      'caller' in target ? key.caller === target.caller : key.sha256.startsWith(target.digest.toLowerCase()),
+      'caller' in target ? key.caller === target.caller : key.sha256.startsWith(digest),
     );
-    if (found.length === 0 || ('digest' in target && (found.length > 1 || target.digest.length < 8))) {
+    if (isWhole && found.length === 0) {
+      append(document, 'keys', digest);
+      return [digest];
+    }
+    if (found.length === 0 || ('digest' in target && (found.length > 1 || digest.length < 8))) {
       throw refused(file, 'Nothing, or more than one key, fits.', 'Name the key as `gatehouse keys list` shows it.');
     }
     for (const { caller, slot, sha256 } of found) {

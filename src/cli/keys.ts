@@ -38,7 +38,11 @@ export const keysCommand: Command = {
     },
     lifetime: { type: 'string', value: 'TIME', help: 'create, rotate: how long the key is good, for example 90d' },
     grace: { type: 'string', value: 'TIME', help: 'rotate: how long the old key goes on (default 24h)' },
-    digest: { type: 'string', value: 'HEX', help: 'revoke: one key, by the digest that list shows' },
+    digest: {
+      type: 'string',
+      value: 'HEX',
+      help: 'revoke: one key, by the digest that list shows, or any credential by its whole SHA-256',
+    },
     all: { type: 'boolean', help: 'revoke: everything of the caller, tokens and certificates too' },
     jti: { type: 'string', value: 'ID', help: 'revoke: one token, by its jti' },
     ...commonOptions,

@@ -83,6 +83,13 @@ describe('the keys file', () => {
     expect(createKey(file(), 'alice').slot).toBe('current');
   });
 
+  it('takes any credential back by its whole digest, in a file of its own where there was none', () => {
+    const digest = 'ab'.repeat(32);
+    expect(revokeKeys(file(), { digest: 'AB:'.repeat(31).concat('AB') })).toEqual([digest]);
+    expect(content().revoked.keys).toEqual([digest]);
+    expect(() => revokeKeys(file(), { digest: digest.slice(0, 63) })).toThrow(LoadError);
+  });
+
   it('lists keys by state, never in full', () => {
     const now = Date.now();
     createKey(file(), 'old', { now: now - hour, lifetime_ms: 1000 });

@@ -187,7 +187,9 @@ describe('unknown, invisible, denied and honeypot tools', () => {
 describe('unknown and invisible manuals', () => {
   it.each<[string, RawRequest]>([
     ['a request', { path: '/utcp/{}' }],
-    ['a query', { path: '/utcp/{}?q=visible' }],
+    ['a search', { path: '/utcp/{}?q=visible&limit=3' }],
+    ['a search by tag', { path: '/utcp/{}?tag=x' }],
+    ['a search that does not fit', { path: '/utcp/{}?limit=0&evil=1' }],
     ['a condition', { path: '/utcp/{}', headers: ['If-None-Match: *'] }],
     ['a compressed answer', { path: '/utcp/{}', headers: ['Accept-Encoding: br'] }],
     ['HEAD', { method: 'HEAD', path: '/utcp/{}' }],

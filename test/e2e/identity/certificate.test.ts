@@ -3,7 +3,7 @@ import { connect } from 'node:http2';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createKey, describeCertificate, revokeCaller } from '../../../src/auth/index.js';
+import { createKey, describeCertificate, revokeCaller, revokeKeys } from '../../../src/auth/index.js';
 import { type Identity, issueCertificate, makeAuthority } from '../../support/certificates.js';
 import { createEchoProtocols } from '../../support/echo.js';
 import { forgeToken } from '../../support/forge.js';
@@ -31,6 +31,7 @@ beforeAll(async () => {
       callers: [
         { id: 'worker', roles: ['user'], certificate: { san: 'DNS:worker.example' } },
         { id: 'alice', roles: ['user'] },
+        { id: 'spare', roles: ['user'], certificate: { san: 'DNS:spare.example' } },
         { id: 'leaver', roles: ['user'], certificate: { san: 'DNS:leaver.example' } },
       ],
       auth: {
@@ -125,6 +126,17 @@ describe('a server that asks for client certificates', () => {
     expect(await discoverByHttp2({}, { 'x-api-key': [key, key] }, { ...bearer(key), 'x-api-key': key })).toEqual([
       401, 401,
     ]);
+  });
+
+  it('refuses one certificate of a caller by its fingerprint, and takes the next', async () => {
+    const [lost, next] = [
+      await issueCertificate(authority, ['spare.example']),
+      await issueCertificate(authority, ['spare.example']),
+    ];
+    expect(await discover(lost)).toMatchObject({ status: 200, caller: 'spare' });
+    revokeKeys(join(server.directory, 'keys.yaml'), { digest: new X509Certificate(lost.cert).fingerprint256 });
+    await expect.poll(async () => (await discover(lost)).reason, { timeout: 5000 }).toBe('key_revoked');
+    expect(await discover(next)).toMatchObject({ status: 200, caller: 'spare' });
   });
 
   it('refuses a revoked caller’s certificate within a second, on connections that stand too', async () => {

@@ -39,6 +39,16 @@ beforeAll(async () => {
         { id: 'agent', roles: ['user'] },
         { id: 'filed', roles: ['user'] },
         {
+          id: 'leaked',
+          roles: ['user'],
+          api_keys: { current: keyEntry('leaked-key') },
+          oauth_client: {
+            client_id: 'leaked-client',
+            secret_sha256: createHash('sha256').update('leaked-secret').digest('hex'),
+            scopes: ['tools:read'],
+          },
+        },
+        {
           id: 'batch',
           roles: ['user'],
           oauth_client: {
@@ -169,6 +179,18 @@ describe('a running server', () => {
       .poll(async () => (await call(bearer(second))).events[0]?.reason, { timeout: 1000, interval: 50 })
       .toBe('caller_revoked');
     expect(server.sink.of('key.rotated').length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('refuses a key of the configuration and a client secret that are revoked by their digests', async () => {
+    const form = { client_id: 'leaked-client', client_secret: 'leaked-secret' };
+    expect([(await call(bearer('leaked-key'))).status, (await askToken(form)).status]).toEqual([200, 200]);
+    for (const text of ['leaked-key', 'leaked-secret']) {
+      revokeKeys(keysFile, { digest: createHash('sha256').update(text).digest('hex') });
+    }
+    const within = { timeout: 5000, interval: 50 };
+    await expect.poll(async () => (await call(bearer('leaked-key'))).events[0]?.reason, within).toBe('key_revoked');
+    await expect.poll(async () => (await askToken(form)).status, within).toBe(401);
+    expect((await call(bearer('alice-key'))).status).toBe(200);
   });
 
   it('slows down an address that guesses, and no neighbour with a good key, a known token or a new one', async () => {
