@@ -1,5 +1,5 @@
 import type { Draft } from './checklist-item.js';
-import { failEach } from './checklist-item.js';
+import { count, failEach } from './checklist-item.js';
 import { findUnverified } from './checklist-provider.js';
 import type { LoadedConfig } from './load.js';
 
@@ -46,7 +46,7 @@ export function answerConsumer({ config, catalog }: LoadedConfig): readonly Draf
       ...built(
         'key-rotation',
         'Credentials rotated regularly',
-        `${keys.length} configured keys, ${lasting} without an end`,
+        `${count(keys.length, 'configured key')}, ${lasting} without an end`,
       ),
       applies: keys.length > 0,
     },

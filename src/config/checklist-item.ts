@@ -72,3 +72,8 @@ function lineAt(line: number | undefined): { readonly line?: number } {
 export function failEach(tools: readonly Tool[], text: string): readonly Failure[] {
   return tools.map((tool) => ({ tool, text }));
 }
+
+/** A number with its noun: 1 tool, 2 tools. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

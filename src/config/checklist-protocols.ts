@@ -1,5 +1,5 @@
 import { isJsonObject, type Tool } from '../core/index.js';
-import { type Draft, type Failure, failEach } from './checklist-item.js';
+import { count, type Draft, type Failure, failEach } from './checklist-item.js';
 import { findPlainUpstreams, findUnverified } from './checklist-provider.js';
 import type { LoadedConfig } from './load.js';
 
@@ -67,7 +67,7 @@ function draft(
     id,
     title,
     failures: judge(tools),
-    passes: applies ? `${tools.length} tools: ${passes}` : 'no such tool',
+    passes: applies ? `${count(tools.length, 'tool')}: ${passes}` : 'no such tool',
     applies,
     pointer: '/manuals',
     mend: 'See docs/protocols, and take away what switches the protection off.',

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type Tool, toPointer } from '../core/index.js';
 import { findCredentials } from '../manual/index.js';
-import { type Draft, type Failure, failEach } from './checklist-item.js';
+import { count, type Draft, type Failure, failEach } from './checklist-item.js';
 import type { LoadedConfig } from './load.js';
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
@@ -28,7 +28,7 @@ export function answerProvider(loaded: LoadedConfig): readonly Draft[] {
       id: 'input-validation',
       title: 'Input validation implemented for all tools',
       failures: failEach(tools.filter(takesAnything), 'accepts any arguments'),
-      passes: `${tools.length} tools have an inputs schema that every call is checked against`,
+      passes: `every call of ${count(tools.length, 'tool')} is checked against the tool's inputs schema`,
       pointer: '/manuals',
       mend: 'Give the tool inputs with properties, or additionalProperties: false.',
     },
@@ -36,7 +36,7 @@ export function answerProvider(loaded: LoadedConfig): readonly Draft[] {
       id: 'rate-limiting',
       title: 'Rate limiting configured per user/tool',
       failures: per_caller.per_minute || per_caller.per_hour ? [] : [{ text: 'limits.per_caller sets no rate' }],
-      passes: `per caller ${describeRate(per_caller)}; ${Object.keys(config.limits.per_tool).length} tools have limits of their own`,
+      passes: `per caller ${describeRate(per_caller)}; ${count(Object.keys(config.limits.per_tool).length, 'further limit')} of tools`,
       pointer: '/limits/per_caller',
       mend: 'Set limits.per_caller, for example { per_minute: 60, per_hour: 1000 }.',
     },
@@ -88,12 +88,14 @@ export function answerProvider(loaded: LoadedConfig): readonly Draft[] {
 
 function answerAuthentication({ config }: LoadedConfig): Draft {
   const { callers, auth } = config;
-  const count = callers.length + auth.jwt.length;
   return {
     id: 'manual-authentication',
     title: 'UTCP manual endpoint requires authentication',
-    failures: count > 0 ? [] : [{ text: 'no caller and no issuer is configured, so nobody can come in' }],
-    passes: `${callers.length} callers and ${auth.jwt.length} JWT issuers; every other request is answered 401`,
+    failures:
+      callers.length + auth.jwt.length > 0
+        ? []
+        : [{ text: 'no caller and no issuer is configured, so nobody can come in' }],
+    passes: `${count(callers.length, 'caller')} and ${count(auth.jwt.length, 'JWT issuer')}; every other request is answered 401`,
     pointer: '/callers',
     mend: 'Add a caller: gatehouse keys create.',
   };

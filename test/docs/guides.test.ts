@@ -29,6 +29,8 @@ describeWithProgram('curl', 'a reader who does what a guide says', () => {
     await followGuide('docs/import.md', build, { files: { 'shop.openapi.yaml': document } });
   }, 60_000);
 
+  it('checks a configuration', () => followGuide('docs/check.md', build).then(() => undefined), 60_000);
+
   it('compares two versions', () => followGuide('docs/diff.md', build), 60_000);
 
   it('lints a manual and mends it', () => followGuide('docs/lint/README.md', build), 60_000);

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, LoadError, toPointer } from '../../core/index.js';
+import { isJsonObject, LoadError } from '../../core/index.js';
 import { readUtcpManual } from '../authored.js';
 import { parseDocument, type SourceDocument } from '../document.js';
 import { credentialRules } from './credential-rules.js';
@@ -10,6 +10,7 @@ import type { Detail, LintFinding, LintOptions, Rule, RuleContext, ToolSource } 
 import { schemaRules } from './schema-rules.js';
 import { suppress } from './suppression.js';
 import { templateRules } from './template-rules.js';
+import { listTools, toolAt } from './tool-list.js';
 import { urlRules } from './url-rules.js';
 import { objectOf } from './walk.js';
 
@@ -139,35 +140,6 @@ export function complete(finding: LoadError['findings'][number], tool: string | 
     ...(tool === undefined ? {} : { tool }),
     ...fix,
   };
-}
-
-function listTools(tools: Json | undefined): readonly ToolSource[] {
-  if (!Array.isArray(tools)) return [];
-  return tools.flatMap((tool: Json, index): readonly ToolSource[] => {
-    if (!isJsonObject(tool)) return [];
-    const pointer = toPointer('tools', index);
-    const field =
-      isJsonObject(tool.tool_provider) && tool.tool_call_template === undefined
-        ? 'tool_provider'
-        : 'tool_call_template';
-    const template = objectOf(tool[field]);
-    const type = template.call_template_type ?? template.provider_type ?? template.type;
-    return [
-      {
-        name: typeof tool.name === 'string' ? tool.name : `tool ${index}`,
-        pointer,
-        tool,
-        template,
-        template_pointer: `${pointer}/${field}`,
-        template_type: type === 'http_stream' ? 'streamable_http' : String(type ?? ''),
-      },
-    ];
-  });
-}
-
-function toolAt(pointer: string, tools: readonly ToolSource[]): string | undefined {
-  const index = /^\/tools\/(\d+)/.exec(pointer)?.[1];
-  return index === undefined ? undefined : tools.find((tool) => tool.pointer === `/tools/${index}`)?.name;
 }
 
 function docsOf(rule: string): string {
