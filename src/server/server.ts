@@ -1,5 +1,4 @@
 import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
-import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { renderChallenge } from '../auth/index.js';
 import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
@@ -32,11 +31,13 @@ import { registerManualRoutes } from '../routes/manual.js';
 import { registerOauthRoutes } from '../routes/oauth.js';
 import { refuseStrayHandshakes, registerWebsocketRoute, takesWebsockets } from '../routes/websocket.js';
 import { createSchemaCompiler } from '../schema/index.js';
+import { describeAddress, isSecure } from './address.js';
 import { createAdmin, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
 import { createApp, installExchange } from './app.js';
 import { CountingSink } from './counting-sink.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
+import { refuseListenerSettings } from './guest.js';
 import { Identity } from './identity.js';
 import { createListener, type Listener } from './listener.js';
 import { createManualSigning } from './manual-signing.js';
@@ -537,39 +538,6 @@ function toBearerError(code: ErrorCode | undefined): 'invalid_token' | 'insuffic
 function refuseFailedChecklist(loaded: LoadedConfig): void {
   const failures = describeChecklist(answerChecklist(loaded), loaded);
   if (failures.length > 0) throw new LoadError(failures);
-}
-
-function isSecure(app: FastifyInstance): boolean {
-  return app.server instanceof TlsServer;
-}
-
-// The name that the configuration gives is kept; what another's app listens on is known by its address alone. An
-// unspecified address is no place that a caller can go to.
-function describeAddress(app: FastifyInstance, settings: ServerConfig, isGuest: boolean): string {
-  const listening = app.server.address();
-  const { address, port } =
-    typeof listening === 'object' && listening ? listening : { address: undefined, ...settings };
-  const host = (isGuest ? address : undefined) ?? settings.host;
-  const place = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
-  return `${isSecure(app) ? 'https' : 'http'}://${place.includes(':') ? `[${place}]` : place}:${port}`;
-}
-
-const ofTheListener = ['tls', 'trust_proxy'] as const;
-
-// Left out in silence, either would fail open.
-function refuseListenerSettings(loaded: LoadedConfig): void {
-  const set = ofTheListener.filter((key) => JSON.stringify(loaded.config.server[key] ?? []) !== '[]');
-  if (set.length === 0) return;
-  throw new LoadError(
-    set.map((key) => ({
-      rule: 'listener-setting',
-      severity: 'error',
-      file: loaded.file,
-      pointer: `/server/${key}`,
-      message: `server.${key} belongs to the app that listens, and this one is mounted in another.`,
-      mend: 'Give the app itself `https` or `trustProxy`, and take the key out.',
-    })),
-  );
 }
 
 function describeUpstream(fact: UpstreamReport): SecurityEvent {
