@@ -14,13 +14,16 @@ export interface MetadataParts {
 
 const scopes = [discoverScope, callScope];
 
-/** `/.well-known/oauth-protected-resource` (RFC 9728 section 2). */
-export function describeResource(parts: MetadataParts) {
+/**
+ * `/.well-known/oauth-protected-resource` (RFC 9728 section 2); with `/utcp` behind it, of the discovery URL, which has to
+ * name itself as the resource (section 3.3).
+ */
+export function describeResource(parts: MetadataParts, path: '' | '/utcp' = '') {
   const { public_url, issues_tokens, issuers } = parts;
   // RFC 9728: issuer identifiers are URLs; an issuer of another form cannot be found by one.
   const servers = [...(issues_tokens ? [public_url] : []), ...issuers.filter((issuer) => /^https?:\/\//.test(issuer))];
   return {
-    resource: public_url,
+    resource: `${public_url}${path}`,
     ...(servers.length === 0 ? {} : { authorization_servers: servers }),
     bearer_methods_supported: ['header'],
     scopes_supported: scopes,

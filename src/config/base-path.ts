@@ -32,6 +32,8 @@ export function createUrlRewriter(base: string): (request: { readonly url?: stri
       if (rest.startsWith('/')) return rest;
     }
     const [, document, path, query] = behind.exec(url) ?? [];
-    return document !== undefined && path === base ? `${document}${query}` : url;
+    if (document === undefined || path === undefined || !path.startsWith(base)) return url;
+    const rest = path.slice(base.length);
+    return rest === '' || rest.startsWith('/') ? `${document}${rest}${query}` : url;
   };
 }

@@ -24,9 +24,11 @@ export async function registerOauthRoutes(app: FastifyInstance, gate: Gate): Pro
     const onRequest = createMark(gate, 'token', '/oauth/token');
     const unlimited = { onRequest, bodyLimit: 16_384, config: { rateLimit: false } } as const;
     open.post('/oauth/token', unlimited, (request, reply) => issueToken(gate, request, reply));
-    open.get('/.well-known/oauth-protected-resource', (request, reply) =>
-      publish(reply, describeResource(request.exchange.generation.metadata)),
-    );
+    for (const path of ['', '/utcp'] as const) {
+      open.get(`/.well-known/oauth-protected-resource${path}`, (request, reply) =>
+        publish(reply, describeResource(request.exchange.generation.metadata, path)),
+      );
+    }
     open.get('/.well-known/oauth-authorization-server', (request, reply) =>
       publish(reply, describeAuthorizationServer(request.exchange.generation.metadata)),
     );

@@ -112,12 +112,15 @@ describe('a public URL with a path', () => {
     expect(JSON.parse((await ask('/.well-known/oauth-protected-resource', {})).text).resource).toBe(base);
   });
 
-  it.each(['/utcp', '/gate/way/utcp', '/gate/way/utcp?a=b', '/gate/way/tools/feed/get_item?id=1', '/gate/way/livez'])(
-    'is served whether the gateway takes the path off or not: %s',
-    async (path) => {
-      expect((await ask(path, bearer('k'))).status).toBe(200);
-    },
-  );
+  it.each([
+    '/utcp',
+    '/gate/way/utcp',
+    '/gate/way/utcp?limit=5',
+    '/gate/way/tools/feed/get_item?id=1',
+    '/gate/way/livez',
+  ])('is served whether the gateway takes the path off or not: %s', async (path) => {
+    expect((await ask(path, bearer('k'))).status).toBe(200);
+  });
 
   it.each([
     '/gate/utcp',
@@ -134,6 +137,13 @@ describe('a public URL with a path', () => {
     for (const name of ['oauth-authorization-server', 'oauth-protected-resource']) {
       expect((await ask(`/.well-known/${name}/gate/way`, {})).status).toBe(200);
       expect((await ask(`/.well-known/${name}/other`, {})).status).toBe(404);
+      expect((await ask(`/.well-known/${name}/gate/wayutcp`, {})).status).toBe(404);
+    }
+    for (const path of [
+      '/.well-known/oauth-protected-resource/gate/way/utcp',
+      '/gate/way/.well-known/oauth-protected-resource/utcp',
+    ]) {
+      expect(JSON.parse((await ask(path, {})).text).resource).toBe(`${base}/utcp`);
     }
   });
 

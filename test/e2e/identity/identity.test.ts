@@ -123,7 +123,14 @@ describe('a running server', () => {
     expect(resource).toMatchObject({ resource: server.url, authorization_servers: [server.url, provider.issuer] });
     const described = await fetchObject(`${server.url}/.well-known/oauth-authorization-server`);
     expect(described.token_endpoint).toBe(`${server.url}/oauth/token`);
-    const { json } = await askToken({ client_id: 'batch-client', client_secret: 'batch-secret' });
+    // A client that has the discovery URL alone builds this one of it (RFC 9728 section 3.1), and asks for its token by it.
+    const discovery = await fetchObject(`${server.url}/.well-known/oauth-protected-resource/utcp`);
+    expect(discovery).toEqual({ ...resource, resource: `${server.url}/utcp` });
+    const { json } = await askToken({
+      client_id: 'batch-client',
+      client_secret: 'batch-secret',
+      resource: String(discovery.resource),
+    });
     const called = await call(bearer(String(json.access_token)));
     expect([called.status, called.json]).toEqual([200, { text: 'hi' }]);
     expect(await fetchObject(described.jwks_uri)).toHaveProperty('keys.length', 2);
