@@ -1,6 +1,6 @@
 import fastify from 'fastify';
 import request from 'supertest';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { defineTool, type GatehouseSettings, gatehouse, LoadError, type LocalTool } from '../../src/index.js';
 import { createSchemaCompiler } from '../../src/schema/index.js';
@@ -101,31 +101,6 @@ describe('defineTool', () => {
     expect(seen).toEqual([{ ...example, kind: 'x', trimmed: 'a' }]);
   });
 
-  it.each([
-    ['text', 'abcdefghijkl', '/text'],
-    ['text', 'ABC', '/text'],
-    ['mail', 'nobody', '/mail'],
-    ['count', '1', '/count'],
-    ['count', 1.5, '/count'],
-    ['ratio', 0.3, '/ratio'],
-    ['yes', 'true', '/yes'],
-    ['literal', 2, '/literal'],
-    ['list', [], '/list'],
-    ['pair', ['a', 1, 2], '/pair'],
-    ['map', { a: 'x' }, '/map/a'],
-    ['shape', { type: 'circle', r: 1, side: 1 }, '/shape'],
-    ['tree', { name: 'a', children: [{ name: 'b', children: [], extra: 1 }] }, '/tree/children/0/extra'],
-  ])('refuses %s: %j, and says where', async (name, value, pointer) => {
-    const url = await listen(defineTool({ ...base, inputs: everything, handler: () => 1 }));
-    const { body } = await request(url)
-      .post('/tools/office/tool')
-      .set(bearer(key))
-      .send({ ...example, [name]: value })
-      .expect(400);
-    const pointers = body.errors.map((error: { pointer: string }) => error.pointer);
-    expect(pointers.some((one: string) => one.startsWith(pointer))).toBe(true);
-  });
-
   it('publishes what a schema says to people, and nothing else that is noted beside it', () => {
     const note = { title: 'Name', description: 'Of a person.', examples: ['Bob'], owner: 'team-secret' };
     const inputs = z.object({ name: z.string().meta(note) }).meta({ reviewed: 'not-yet' });
@@ -181,5 +156,39 @@ describe('defineTool', () => {
     const tool = (manual: string) => defineTool({ ...base, manual, inputs: nothing, handler: () => 1 });
     await expect(listen(tool('one'), tool('two'))).rejects.toThrow(/Both one and two have a tool named tool/);
     await expect(listen(tool('one'), tool('one'))).rejects.toThrow(/tool named tool/);
+  });
+});
+
+describe('a value outside its zod schema', () => {
+  const app = fastify();
+  beforeAll(async () => {
+    const tools = [defineTool({ ...base, inputs: everything, handler: () => 1 })];
+    await app.register(gatehouse, { config, tools, sink: new MemorySink(), report: () => undefined });
+    await app.listen({ port: 0 });
+  });
+  afterAll(() => app.close());
+
+  it.each([
+    ['text', 'abcdefghijkl', '/text'],
+    ['text', 'ABC', '/text'],
+    ['mail', 'nobody', '/mail'],
+    ['count', '1', '/count'],
+    ['count', 1.5, '/count'],
+    ['ratio', 0.3, '/ratio'],
+    ['yes', 'true', '/yes'],
+    ['literal', 2, '/literal'],
+    ['list', [], '/list'],
+    ['pair', ['a', 1, 2], '/pair'],
+    ['map', { a: 'x' }, '/map/a'],
+    ['shape', { type: 'circle', r: 1, side: 1 }, '/shape'],
+    ['tree', { name: 'a', children: [{ name: 'b', children: [], extra: 1 }] }, '/tree/children/0/extra'],
+  ])('refuses %s: %j, and says where', async (name, value, pointer) => {
+    const { body } = await request(app.server)
+      .post('/tools/office/tool')
+      .set(bearer(key))
+      .send({ ...example, [name]: value })
+      .expect(400);
+    const pointers = body.errors.map((error: { pointer: string }) => error.pointer);
+    expect(pointers.some((one: string) => one.startsWith(pointer))).toBe(true);
   });
 });

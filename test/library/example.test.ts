@@ -32,7 +32,7 @@ beforeAll(async () => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   url = await readAddress(app);
-});
+}, 60_000);
 afterAll(() => {
   app.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });

@@ -205,12 +205,12 @@ describe('the end of the app', () => {
         return 'done';
       },
     });
-    const server = { drain_timeout_ms: 400 };
+    const server = { drain_timeout_ms: 1000 };
     await app.register(gatehouse, options({ tools: [slow], config: { ...config, server } }));
     const url = await listen(app);
     const call = (ms: number) =>
       fetch(`${url}/agents/tools/office/slow`, { method: 'POST', headers: bearer(key), body: JSON.stringify({ ms }) });
-    const calls = [call(100), call(5000)];
+    const calls = [call(50), call(5000)];
     await eventually(
       () => started,
       (count) => count === 2,

@@ -25,5 +25,5 @@ describe('the types of the built package', () => {
     });
     expect(expected.length).toBeGreaterThan(10);
     expect(await compileConsumer()).toEqual(expected);
-  });
+  }, 60_000);
 });
