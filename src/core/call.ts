@@ -80,9 +80,10 @@ export interface PreparedCall {
   readonly upstream?: string;
   /**
    * Runs the call. Throws GatehouseError (`upstream_*`, `path_not_allowed`, `invalid_input`, …) and ends every
-   * resource that it opened before it settles, however it settles; a cancelled scope settles it promptly.
+   * resource that it opened before it settles, however it settles; a cancelled scope settles it promptly. What needs
+   * nobody else answers, or throws, at once.
    */
-  call(args: Arguments, scope: CallScope): Promise<CallResult>;
+  call(args: Arguments, scope: CallScope): CallResult | Promise<CallResult>;
   /** Streams the call, where the protocol streams. Ending the iteration ends the upstream. */
   stream?(args: Arguments, scope: CallScope): AsyncIterable<StreamItem>;
 }

@@ -5,94 +5,95 @@ export type BusyReason = 'caller_busy' | 'caller_upstream_busy' | 'tool_busy' | 
 
 /**
  * Counts the calls in flight of each caller, tool and upstream, so that one of them can't take all there is, and of each
- * caller to each upstream, so that one that hangs can't take all that a caller may do. Of what is idle, some names are kept.
+ * caller to each upstream, so that one that hangs can't take all that a caller may do. Entering is a look-up for each and
+ * allocates nothing; of what is idle, some names are kept.
  */
 export class ConcurrencyCaps {
-  readonly #callers: InFlight;
-  readonly #pairs: InFlight;
-  readonly #tools: InFlight;
-  readonly #upstreams: InFlight;
+  readonly #callers = new InFlight();
+  readonly #tools = new InFlight();
+  readonly #upstreams = new InFlight();
+  /** By upstream: its callers. */
+  readonly #pairs = new Map<string, InFlight>();
+  #caps: ConcurrencyConfig;
 
   constructor(config: ConcurrencyConfig) {
-    this.#callers = new InFlight(config.per_caller);
-    this.#pairs = new InFlight(config.per_caller_and_upstream);
-    this.#tools = new InFlight(config.per_tool);
-    this.#upstreams = new InFlight(config.per_upstream);
+    this.#caps = config;
   }
 
   /** Follows a configuration; what is in flight stays, and counts. */
   follow(config: ConcurrencyConfig): void {
-    this.#callers.cap = config.per_caller;
-    this.#pairs.cap = config.per_caller_and_upstream;
-    this.#tools.cap = config.per_tool;
-    this.#upstreams.cap = config.per_upstream;
+    this.#caps = config;
   }
 
   /** Enters a call, or says which cap is reached, and then nothing was entered. Each entry is left once by `leave`. */
   enter(caller: string, tool: string, upstream: string): BusyReason | undefined {
-    const pair = pairOf(caller, upstream);
-    if (this.#callers.full(caller)) return 'caller_busy';
-    if (this.#pairs.full(pair)) return 'caller_upstream_busy';
-    if (this.#tools.full(tool)) return 'tool_busy';
-    if (this.#upstreams.full(upstream)) return 'upstream_busy';
-    this.#callers.add(caller);
-    this.#pairs.add(pair);
-    this.#tools.add(tool);
-    this.#upstreams.add(upstream);
+    const caps = this.#caps;
+    const ofCaller = this.#callers.of(caller);
+    const ofPair = this.#callersOf(upstream).of(caller);
+    const ofTool = this.#tools.of(tool);
+    const ofUpstream = this.#upstreams.of(upstream);
+    if (ofCaller.calls >= caps.per_caller) return 'caller_busy';
+    if (ofPair.calls >= caps.per_caller_and_upstream) return 'caller_upstream_busy';
+    if (ofTool.calls >= caps.per_tool) return 'tool_busy';
+    if (ofUpstream.calls >= caps.per_upstream) return 'upstream_busy';
+    ofCaller.calls++;
+    ofPair.calls++;
+    ofTool.calls++;
+    ofUpstream.calls++;
     return undefined;
   }
 
   /** Leaves a call that was entered under the same names. */
   leave(caller: string, tool: string, upstream: string): void {
-    this.#callers.remove(caller);
-    this.#pairs.remove(pairOf(caller, upstream));
-    this.#tools.remove(tool);
-    this.#upstreams.remove(upstream);
+    this.#callers.of(caller).calls--;
+    this.#callersOf(upstream).of(caller).calls--;
+    this.#tools.of(tool).calls--;
+    this.#upstreams.of(upstream).calls--;
   }
 
   /** Callers, pairs of caller and upstream, tools and upstreams with a call in flight. */
   get size(): number {
-    return this.#callers.size + this.#pairs.size + this.#tools.size + this.#upstreams.size;
+    const all = [this.#callers, this.#tools, this.#upstreams, ...this.#pairs.values()];
+    return all.reduce((sum, counts) => sum + counts.busy, 0);
+  }
+
+  #callersOf(upstream: string): InFlight {
+    let callers = this.#pairs.get(upstream);
+    if (!callers) {
+      callers = new InFlight();
+      this.#pairs.set(upstream, callers);
+    }
+    return callers;
   }
 }
 
-// No upstream's name holds a line feed, so no two pairs can meet.
-function pairOf(caller: string, upstream: string): string {
-  return `${upstream}\n${caller}`;
-}
-
-/** Names that are kept while idle: taking them out and in again at every call costs more than counting. */
-const maxIdle = 1024;
+/** Names that are kept whether a call of theirs is in flight or not: taking them out and in at every call would cost more. */
+const keptNames = 1024;
 
 class InFlight {
-  readonly #counts = new Map<string, number>();
-  #busy = 0;
+  readonly #counts = new Map<string, { calls: number }>();
+  /** At so many names the idle ones go. */
+  #sweepAt = keptNames;
 
-  constructor(public cap: number) {}
-
-  /** How many have a call in flight. */
-  get size(): number {
-    return this.#busy;
-  }
-
-  full(key: string): boolean {
-    return (this.#counts.get(key) ?? 0) >= this.cap;
-  }
-
-  add(key: string): void {
-    const count = this.#counts.get(key) ?? 0;
-    if (count === 0) this.#busy++;
-    this.#counts.set(key, count + 1);
-  }
-
-  remove(key: string): void {
-    const left = (this.#counts.get(key) ?? 0) - 1;
-    if (left > 0) {
-      this.#counts.set(key, left);
-      return;
+  /** The count of a name; it must be at zero again when nobody holds it. */
+  of(name: string): { calls: number } {
+    let count = this.#counts.get(name);
+    if (!count) {
+      if (this.#counts.size >= this.#sweepAt) this.#sweep();
+      count = { calls: 0 };
+      this.#counts.set(name, count);
     }
-    this.#busy--;
-    if (this.#counts.size - this.#busy > maxIdle) this.#counts.delete(key);
-    else this.#counts.set(key, 0);
+    return count;
+  }
+
+  get busy(): number {
+    let busy = 0;
+    for (const { calls } of this.#counts.values()) if (calls > 0) busy++;
+    return busy;
+  }
+
+  #sweep(): void {
+    for (const [name, { calls }] of this.#counts) if (calls === 0) this.#counts.delete(name);
+    this.#sweepAt = Math.max(keptNames, this.#counts.size * 2);
   }
 }

@@ -5,29 +5,58 @@ import type { Gate } from './gate.js';
 import type { ToolRuntime } from './tool-runtime.js';
 import { requireRuntime } from './validate.js';
 
-/** Runs the call on its upstream and checks the answer. Throws GatehouseError; anything else becomes `internal`. */
-export async function dispatchCall(gate: Gate, exchange: Exchange): Promise<CallResult> {
+/**
+ * Runs the call on its upstream and checks the answer; at once where the tool answers at once. Throws, or rejects with,
+ * GatehouseError; anything else becomes `internal`.
+ */
+export function dispatchCall(gate: Gate, exchange: Exchange): CallResult | Promise<CallResult> {
+  const visit = openVisit(gate, exchange);
+  try {
+    const result = visit.prepared.call(visit.args, visit.scope);
+    return result instanceof Promise ? wait(gate, visit, result) : succeed(visit, result);
+  } catch (error) {
+    throw fail(visit, error);
+  }
+}
+
+/** One call at its upstream, and what was taken for it. */
+function openVisit(gate: Gate, exchange: Exchange) {
   const { runtime, prepared, args } = requireDispatchable(exchange);
   const ticket = enterUpstream(gate, exchange, runtime);
   const span = exchange.trace?.openUpstream(runtime.upstream);
   const scope = exchange.openScope(runtime.tool.settings.timeout_ms, span);
-  gate.calls.add(scope);
-  const start_ms = performance.now();
+  return { exchange, runtime, prepared, args, ticket, span, scope, start_ms: performance.now() };
+}
+
+type Visit = ReturnType<typeof openVisit>;
+
+async function wait({ calls }: Gate, visit: Visit, pending: Promise<CallResult>): Promise<CallResult> {
+  calls.add(visit.scope);
   try {
-    const result = await prepared.call(args, scope);
-    runtime.breaker.settle(ticket, true);
-    exchange.response_bytes = result.body.length;
-    if (runtime.checks_outputs) runtime.validateOutput(result.body);
-    span?.end();
-    return result;
+    return succeed(visit, await pending);
   } catch (error) {
-    settleFailure(runtime.breaker, ticket, error);
-    span?.end(error);
-    throw error;
+    throw fail(visit, error);
   } finally {
-    exchange.upstream_ms = performance.now() - start_ms;
-    gate.calls.delete(scope);
+    calls.delete(visit.scope);
   }
+}
+
+function succeed(visit: Visit, result: CallResult): CallResult {
+  const { exchange, runtime, ticket, span, start_ms } = visit;
+  runtime.breaker.settle(ticket, true);
+  exchange.response_bytes = result.body.length;
+  if (runtime.checks_outputs) runtime.validateOutput(result.body);
+  exchange.upstream_ms = performance.now() - start_ms;
+  span?.end();
+  return result;
+}
+
+/** Gives the error back, to be thrown. */
+function fail({ exchange, runtime, ticket, span, start_ms }: Visit, error: unknown): unknown {
+  settleFailure(runtime.breaker, ticket, error);
+  exchange.upstream_ms = performance.now() - start_ms;
+  span?.end(error);
+  return error;
 }
 
 /** Takes a place among the calls in flight, until the exchange is recorded, and the breaker's leave to go ahead. */
@@ -69,26 +98,25 @@ export async function dispatchStream<Outcome>(
   exchange: Exchange,
   write: (items: AsyncIterable<StreamItem>, scope: CallScope) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const { runtime, prepared, args } = requireDispatchable(exchange);
-  if (!prepared.stream) throw new GatehouseError('internal', { internal: 'a call that does not stream was streamed' });
-  const ticket = enterUpstream(gate, exchange, runtime);
-  const span = exchange.trace?.openUpstream(runtime.upstream);
-  const scope = exchange.openScope(runtime.tool.settings.timeout_ms, span);
+  const visit = openVisit(gate, exchange);
+  const { prepared, args, scope } = visit;
   gate.streams.add(scope);
-  const start_ms = performance.now();
   try {
+    if (!prepared.stream) throw notStreamable();
     const outcome = await write(prepared.stream(args, scope), scope);
-    runtime.breaker.settle(ticket, true);
-    span?.end();
+    visit.runtime.breaker.settle(visit.ticket, true);
+    exchange.upstream_ms = performance.now() - visit.start_ms;
+    visit.span?.end();
     return outcome;
   } catch (error) {
-    settleFailure(runtime.breaker, ticket, error);
-    span?.end(error);
-    throw error;
+    throw fail(visit, error);
   } finally {
-    exchange.upstream_ms = performance.now() - start_ms;
     gate.streams.delete(scope);
   }
+}
+
+function notStreamable(): GatehouseError {
+  return new GatehouseError('internal', { internal: 'a call that does not stream was streamed' });
 }
 
 function requireDispatchable(exchange: Exchange) {

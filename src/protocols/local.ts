@@ -45,18 +45,27 @@ function prepareCall(tool: LocalTool, id: string, deps: ProtocolDependencies): P
   return {
     // A handler that fails must not open the breaker of its neighbours.
     upstream: id,
-    async call(args, scope) {
+    call(args, scope) {
+      const fail = (error: unknown) => describeFailure(error, id, scope, deps);
       try {
-        return toResult(await runTool(tool, args, scope, new ScopeContext(id, scope)));
+        const pending = runTool(tool, args, scope, new ScopeContext(id, scope));
+        if (!(pending instanceof Promise)) return toResult(pending);
+        return pending.then(toResult).catch((error) => {
+          throw fail(error);
+        });
       } catch (error) {
-        const refusal = error instanceof GatehouseError && mayBeTold(error) ? error : undefined;
-        const fault = refusal ? refusal.details.internal : describeFault(error);
-        if (fault !== undefined) deps.report_fault?.(`${id} failed in request ${scope.request_id}: ${fault}`);
-        if (refusal) throw refusal;
-        throw new GatehouseError('upstream_failed', { reason: 'handler_failed' });
+        throw fail(error);
       }
     },
   };
+}
+
+/** What the caller is told of a handler's failure; the operator is told the rest. */
+function describeFailure(error: unknown, id: string, scope: CallScope, deps: ProtocolDependencies): GatehouseError {
+  const refusal = error instanceof GatehouseError && mayBeTold(error) ? error : undefined;
+  const fault = refusal ? refusal.details.internal : describeFault(error);
+  if (fault !== undefined) deps.report_fault?.(`${id} failed in request ${scope.request_id}: ${fault}`);
+  return refusal ?? new GatehouseError('upstream_failed', { reason: 'handler_failed' });
 }
 
 /** Waits for the handler's promise as long as the call may take; what a handler that ignores its signal does later is lost. */

@@ -11,7 +11,7 @@ export type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?:
 export function createBodyStage(
   max_bytes: number,
   validate: Hook,
-  handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>,
+  handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | undefined,
 ): Hook {
   return function readAndHandle(request, reply) {
     const fail = (error: unknown) => void reply.send(error);
@@ -23,8 +23,12 @@ export function createBodyStage(
       }
       request.body = body;
       validate(request, reply, (refused) => {
-        if (refused) fail(refused);
-        else handle(request, reply).catch(fail);
+        if (refused) return fail(refused);
+        try {
+          handle(request, reply)?.catch(fail);
+        } catch (thrown) {
+          fail(thrown);
+        }
       });
     });
   };

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { GatehouseError } from '../core/index.js';
+import type { CallResult, GatehouseError } from '../core/index.js';
 import {
   type ArgumentSource,
   authorizeCall,
@@ -62,13 +62,18 @@ export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void
 
 function createCallHandler(parts: CallParts) {
   const { gate, answers } = parts;
-  return async function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  return function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
     const { exchange } = request;
     const write = isStreamable(exchange) ? chooseWriter(request.headers.accept) : undefined;
     if (write) return stream(parts, request, reply, write);
-    const { body } = await dispatchCall(gate, exchange);
-    answers.send(request, reply, 200, [...callHead, String(body.length)], body);
-    return reply;
+    const send = ({ body }: CallResult) => {
+      answers.send(request, reply, 200, [...callHead, String(body.length)], body);
+      return reply;
+    };
+    const result = dispatchCall(gate, exchange);
+    if (result instanceof Promise) return result.then(send);
+    send(result);
+    return undefined;
   };
 }
 

@@ -233,7 +233,7 @@ describe('the answer of an http upstream', () => {
   ): Promise<{ body: Buffer } | GatehouseError> {
     const upstream = await startUpstream((_request, response) => response.writeHead(status, headers).end(body));
     const prepared = prepare({ url: upstream.origin, http_method: 'POST' });
-    return prepared.call({}, makeScope()).catch((error: GatehouseError) => error);
+    return Promise.resolve(prepared.call({}, makeScope())).catch((error: GatehouseError) => error);
   }
 
   it('passes JSON through byte for byte', async () => {

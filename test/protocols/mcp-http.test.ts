@@ -275,7 +275,7 @@ describe('a streamable HTTP server', () => {
     const { prepare } = createHarness();
     const act = prepare('act', { url: fake.url });
     const scope = makeScope();
-    const error = catchError(() => act.call({}, scope));
+    const error = catchError(async () => act.call({}, scope));
     await eventually(
       () => fake.requests.length,
       (count) => count >= 4,

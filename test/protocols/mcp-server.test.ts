@@ -200,7 +200,7 @@ describe('a call of an MCP tool', () => {
       const [never, received] = [prepare('never', server), prepare('received', server)];
       await callJson(received);
       const scope = makeScope();
-      const error = catchError(() => never.call({}, scope));
+      const error = catchError(async () => never.call({}, scope));
       await sleep(50);
       scope.cancel(reason);
       expect((await error).code).toBe(reason === 'timeout' ? 'upstream_timeout' : reason);
