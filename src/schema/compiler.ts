@@ -25,7 +25,7 @@ export interface SchemaCompiler {
  * Validators that one Ajv makes. It keeps the code and names of each for its own life, long after a reload has let go of
  * them; a new one now and then keeps a server that reloads for years from growing.
  */
-const maxValidatorsOfOneAjv = 256;
+const maxValidatorsOfOneAjv = 128;
 
 /** Values up to this many are told all their errors; beyond it the first, since each error costs memory. */
 const maxValuesWithAllErrors = 10_000;

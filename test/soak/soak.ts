@@ -20,7 +20,9 @@ export interface SoakResult {
   readonly reloads: number;
 }
 
+/** How often at least, and how often in a run at least, so that what a reload leaves behind shows in a short one too. */
 const reloadEvery_ms = 6000;
+const minReloads = 60;
 const maxInFlight = 48;
 
 /** Sends mixed load and samples the server at rest, again and again. */
@@ -30,13 +32,14 @@ export async function runSoak(server: SoakServer, options: SoakOptions): Promise
   const samples: Sample[] = [];
   const start = performance.now();
   const slice_ms = (options.minutes * 60_000) / options.samples;
+  const reload_ms = Math.min(reloadEvery_ms, (options.minutes * 60_000) / minReloads);
   let reloads = 0;
   for (let slice = 1; slice <= options.samples; slice++) {
     const end = start + slice * slice_ms;
     for (let reload_at = performance.now(); performance.now() < end; ) {
       if (performance.now() >= reload_at) {
         server.reload(reloads++);
-        reload_at += reloadEvery_ms;
+        reload_at += reload_ms;
       }
       await load.run(options.rate, Math.min(end, reload_at));
     }
