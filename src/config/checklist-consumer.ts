@@ -1,5 +1,4 @@
-import type { Draft } from './checklist-item.js';
-import { count, failEach } from './checklist-item.js';
+import { count, type Draft, failEach } from './checklist-item.js';
 import { findUnverified } from './checklist-provider.js';
 import type { LoadedConfig } from './load.js';
 
