@@ -37,7 +37,9 @@ export function createListener(settings: ServerConfig): Listener {
   const second = settings.http2 ? new Http2Side(server, settings) : undefined;
   return {
     server,
-    serve: (handler) => void server.on('request', handler),
+    // Node would answer an unknown Expect with 417 by itself, past every stage and without an event; RFC 9110 section
+    // 10.1.1 leaves it to the server.
+    serve: (handler) => void server.on('request', handler).on('checkExpectation', handler),
     leave: () => second?.leave(),
     destroy() {
       second?.destroy();

@@ -106,6 +106,16 @@ describe('a credential', () => {
   });
 });
 
+describe('a request that expects what nobody knows', () => {
+  it('passes every stage as any other, and leaves its event', async () => {
+    expect((await ask(['Expect: the-unexpected', `X-API-Key: ${key}`])).status).toBe(200);
+    expect(await ask(['Expect: the-unexpected', 'X-API-Key: wrong'])).toMatchObject({
+      status: 401,
+      reason: 'unknown_key',
+    });
+  });
+});
+
 describe('a request that two parsers could read differently', () => {
   it.each<[string, string[]]>([
     ['two lengths', [`X-API-Key: ${key}`, 'Content-Length: 0', 'Content-Length: 5']],
