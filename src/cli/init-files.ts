@@ -23,7 +23,7 @@ tools:
     tags: [read]
     inputs:
       type: object
-      properties: { id: { type: string, minLength: 1, maxLength: 100 } }
+      properties: { id: { type: string, minLength: 1, maxLength: 100, description: The item's id. } }
       required: [id]
       additionalProperties: false
     tool_call_template:

@@ -8,6 +8,9 @@ const methods: Readonly<Record<string, readonly string[]>> = {
   streamable_http: ['GET', 'POST'],
 };
 
+/** What the server itself puts into each call; the guide's request tracking header is written with it. */
+const callVariable = 'request_id';
+
 interface Address {
   readonly source: ToolSource;
   readonly text: string;
@@ -151,7 +154,8 @@ export const urlRules: readonly Rule[] = [
         const variables = source.template_pointer.endsWith('/tool_provider') ? /\$\{?(\w+)/g : /\$\{(\w+)\}/g;
         visitTexts(source.template, source.template_pointer, (text, pointer) => {
           for (const [, name = ''] of text.matchAll(variables)) {
-            if (Object.hasOwn(inputs, name) || prefixes.some((prefix) => name.startsWith(prefix))) continue;
+            const isOwn = Object.hasOwn(inputs, name) || name === callVariable;
+            if (isOwn || prefixes.some((prefix) => name.startsWith(prefix))) continue;
             report(pointer, `The variable ${name} has none of the prefixes ${prefixes.join(', ')}.`);
           }
         });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { startingFiles } from '../../../src/cli/init-files.js';
 import { isJsonObject } from '../../../src/core/index.js';
 import { describeBacktracking } from '../../../src/manual/lint/backtracking.js';
 import { lintRules, lintText } from '../../../src/manual/lint/lint.js';
@@ -88,6 +89,18 @@ describe('a finding', () => {
         expect(lintText(JSON.stringify(document), 'a.json').findings).toBeInstanceOf(Array);
       }),
     );
+  });
+});
+
+describe('the manuals that come with the project', () => {
+  const root = join(import.meta.dirname, '../../..');
+  const folders = ['config/manuals', 'deploy/manuals', 'examples/fastify-app/manuals'];
+  const files = folders.flatMap((folder) => readdirSync(join(root, folder)).map((file) => join(folder, file)));
+
+  it.each([...files, 'what init writes'])('%s lints clean', (file) => {
+    const written = startingFiles({ key_sha256: '', role: 'admin', source: undefined })['config/manuals/my_api.yaml'];
+    const text = files.includes(file) ? readFileSync(join(root, file), 'utf8') : (written ?? '');
+    expect(lintText(text, file).findings).toEqual([]);
   });
 });
 
