@@ -66,7 +66,7 @@ describe('docs/failure-modes.md', () => {
 });
 
 describe('the examples of the docs', () => {
-  it.each(['limits', 'anomalies', 'events', 'audit'])('load: docs/%s.md', (name) => {
+  it.each(['limits', 'anomalies', 'events', 'audit', 'observability'])('load: docs/%s.md', (name) => {
     const text = readFileSync(join(root, `docs/${name}.md`), 'utf8');
     const [, example = ''] = /```yaml\n(# gatehouse\.yaml\n[\s\S]*?)```/.exec(text) ?? [];
     expect(Object.keys(configSchema.parse(parse(example)))).toContain('security_log');
