@@ -60,6 +60,10 @@ export interface ServerDependencies {
   readonly admin?: boolean;
 }
 
+/** How long new calls are refused before the listener closes, at most, and how long it has to be quiet before. */
+const refusal_ms = 2000;
+const quiet_ms = 200;
+
 export interface CloseOptions {
   /** Goes without `drain_delay_ms`: there is no gateway that would have to notice. */
   readonly at_once?: boolean;
@@ -321,7 +325,7 @@ class Server implements GatehouseServer {
   async #close({ at_once }: CloseOptions): Promise<void> {
     this.gate.leaving = true;
     this.#listener?.leave();
-    if (!at_once && this.app.server.listening) await wait(this.#settings.drain_delay_ms);
+    if (!at_once && this.app.server.listening && this.#settings.drain_delay_ms > 0) await this.#takeLeave();
     await this.#stopListening();
     await this.drain();
     this.#listener?.destroy();
@@ -329,10 +333,23 @@ class Server implements GatehouseServer {
     await this.release();
   }
 
-  /** A gateway then takes new calls elsewhere whatever their method, since none was sent. */
+  /**
+   * Serves on while gateways that ask for readiness notice; then refuses, which tells those that don't to ask elsewhere,
+   * until no more connections come. To stop listening first would reset those that are made and not yet taken.
+   */
+  async #takeLeave(): Promise<void> {
+    await wait(this.#settings.drain_delay_ms);
+    this.gate.draining = true;
+    let last_ms = performance.now();
+    const deadline = last_ms + refusal_ms;
+    this.app.server.on('connection', () => {
+      last_ms = performance.now();
+    });
+    while (performance.now() < Math.min(deadline, last_ms + quiet_ms)) await wait(10);
+  }
+
   async #stopListening(): Promise<void> {
     if (!this.app.server.listening) return;
-    // Behind this turn's connections: one that is made and not yet taken would be reset.
     await immediate();
     this.app.server.close();
   }
