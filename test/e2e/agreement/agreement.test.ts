@@ -246,7 +246,7 @@ describe('for any caller, policy and tool', () => {
           await server.close();
         }
       }),
-      { numRuns: 15, examples: [[telling], [{ ...telling, args: { n: 1 } }]] },
+      { numRuns: 8, examples: [[telling], [{ ...telling, args: { n: 1 } }]] },
     );
     const refusals = ['not_found', 'honeypot', 'no_grant', 'condition_failed', 'insufficient_scope'];
     const expected = ['tool.call ', ...refusals.map((reason) => `tool.denied ${reason}`)];

@@ -14,7 +14,7 @@ const audience = 'https://tools.example';
 const key = makeKey('ES256', 'one');
 const other = makeKey('ES256', 'one');
 const provider = new StubProvider(answerNothing);
-const timeout_ms = 1000;
+const timeout_ms = 700;
 let server: TestServer;
 let origin: string;
 
