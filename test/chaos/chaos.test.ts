@@ -4,10 +4,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildSources } from '../support/build.js';
 import { runCommand } from '../support/io.js';
 import { describeWithProgram } from '../support/requirement.js';
+import { flushInterval_ms, meteredCallers, meteredLimit } from './config.js';
 import { countDeclaredLost, findInvented, reconcile } from './ledger.js';
 import { type Metered, maxInFlight } from './load.js';
 import { describeChaos, type ScenarioResult } from './report.js';
-import { type ChaosRig, flushInterval_ms, meteredCallers, meteredLimit, startChaosRig } from './rig.js';
+import { type ChaosRig, startChaosRig } from './rig.js';
 import { type Scenario, scenarios } from './scenarios.js';
 
 /** How long each fault lasts. */

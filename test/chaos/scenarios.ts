@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { callTimeout_ms, meteredLimit } from './config.js';
 import type { Kill } from './ledger.js';
-import { type ChaosRig, meteredLimit } from './rig.js';
+import type { ChaosRig } from './rig.js';
 
 /** One thing that fails, under load. */
 export interface Scenario {
@@ -58,7 +59,7 @@ export const scenarios: readonly Scenario[] = [
     spared: ['manual', 'shop.elsewhere', 'shop.metered'],
     async run({ upstream }, hold) {
       upstream.hang();
-      await hold();
+      await Promise.all([hold(), sleep(callTimeout_ms + 1000)]);
       upstream.resume();
       // The breakers let one call through at a time until two went well.
       await sleep(2000);
