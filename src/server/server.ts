@@ -1,100 +1,35 @@
 import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { renderChallenge } from '../auth/index.js';
-import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
-import {
-  type CallScope,
-  type CancelReason,
-  type ErrorCode,
-  type Finding,
-  type GatehouseError,
-  LoadError,
-  type PreparedCall,
-} from '../core/index.js';
-import { createEventSink, type EventSink, type SecurityEvent } from '../events/index.js';
-import {
-  type BreakerState,
-  Breakers,
-  ConcurrencyCaps,
-  openState,
-  type RedisReason,
-  type State,
-  type StoreStatus,
-} from '../limits/index.js';
+import type { LoadedConfig, ServerConfig } from '../config/index.js';
+import type { CallScope, CancelReason, Finding, PreparedCall } from '../core/index.js';
+import type { EventSink } from '../events/index.js';
+import { Breakers, ConcurrencyCaps, type State } from '../limits/index.js';
 import type { Gate } from '../pipeline/index.js';
-import { createProtocols, type ProtocolRegistry, type UpstreamReport } from '../protocols/index.js';
-import { createAnswers } from '../routes/answer.js';
-import { registerCallRoutes } from '../routes/call.js';
-import { createErrorResponder } from '../routes/errors.js';
-import { registerHealthRoutes } from '../routes/health.js';
-import { registerManualRoutes } from '../routes/manual.js';
-import { registerOauthRoutes } from '../routes/oauth.js';
-import { refuseStrayHandshakes, registerWebsocketRoute, takesWebsockets } from '../routes/websocket.js';
+import { createProtocols, type ProtocolRegistry } from '../protocols/index.js';
 import { createSchemaCompiler } from '../schema/index.js';
-import { describeAddress, isSecure } from './address.js';
+import { describeAddress } from './address.js';
 import { createAdmin, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
-import { createApp, installExchange } from './app.js';
-import { CountingSink } from './counting-sink.js';
+import { createApp } from './app.js';
+import type { CloseOptions, GatehouseServer, ServerDependencies } from './gatehouse-server.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
+import { type Ground, openGround, reportToStandardError } from './ground.js';
 import { refuseListenerSettings } from './guest.js';
+import { describeBreaker, describeUpstream } from './health-event.js';
 import { Identity } from './identity.js';
 import { createListener, type Listener } from './listener.js';
+import { refuseFailedChecklist, refuseFixedChanges } from './load-refusal.js';
 import { createManualSigning } from './manual-signing.js';
 import { Metrics } from './metrics.js';
 import { Pressure } from './pressure.js';
-import { computeStandardHeaders } from './standard-headers.js';
 import type { TraceExport } from './tracing.js';
+import { registerRoutes } from './wiring.js';
 
-/** What a program hands a server in place of what the configuration would make. */
-export interface ServerDependencies {
-  /** Where security events go; the configured log when absent. */
-  readonly sink?: EventSink;
-  /** The protocols that templates are bound to; all of them when absent. */
-  readonly protocols?: ProtocolRegistry;
-  /** Takes a line for the operator; standard error when absent. */
-  readonly report?: (line: string) => void;
-  /** What is shared with others that serve the same; opened from the configuration when absent. */
-  readonly state?: State;
-  /** Whether to open the admin listener: false where another process has it, and unless told within another's app. */
-  readonly admin?: boolean;
-}
+export type { CloseOptions, GatehouseServer, ServerDependencies } from './gatehouse-server.js';
 
 /** How long new calls are refused before the listener closes, at most, and how long it has to be quiet before. */
 const refusal_ms = 2000;
 const quiet_ms = 200;
-
-export interface CloseOptions {
-  /** Goes without `drain_delay_ms`: there is no gateway that would have to notice. */
-  readonly at_once?: boolean;
-}
-
-/** A server that is wired and checked; it listens when it is told to. */
-export interface GatehouseServer {
-  readonly app: FastifyInstance;
-  readonly gate: Gate;
-  readonly sink: EventSink;
-  /** Warnings of the load that an operator should see. */
-  readonly notices: readonly Finding[];
-  /** Where the admin listener is; undefined while it is not listening. */
-  readonly admin_url: string | undefined;
-  /** Where the public listener itself is, whatever URL callers reach it by. */
-  readonly listener_url: string;
-  /** Listens, and gives the URL that callers reach it by. */
-  listen(): Promise<string>;
-  /**
-   * Puts another configuration in force, whole, between two requests. Throws LoadError and changes nothing when it
-   * can't be used, or when it changes `server` or `security_log`, which are read at the start alone.
-   */
-  apply(loaded: LoadedConfig): Promise<void>;
-  /** As `apply` in two steps: builds and checks, and gives what puts it in force. */
-  prepare(loaded: LoadedConfig): Promise<() => void>;
-  /** What the admin listener shows, where it is not this server's. */
-  readonly metrics: Metrics;
-  readiness(): Readiness;
-  /** Says that it goes, then takes nothing new, lets what is in flight finish within the drain time, ends everything. */
-  close(options?: CloseOptions): Promise<void>;
-}
 
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
@@ -131,10 +66,7 @@ interface Place {
 
 async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place: Place): Promise<Server> {
   const report = deps.report ?? reportToStandardError;
-  const traces = await openTraces(loaded, report);
-  const sink = new CountingSink(deps.sink ?? openSink(loaded, report));
-  const state = deps.state ?? (await openSharedState(loaded, sink, report));
-  const server = new Server(loaded, deps, { sink, state, traces }, place);
+  const server = new Server(loaded, deps, await openGround(loaded, deps, report), place);
   try {
     await server.wire();
   } catch (error) {
@@ -142,13 +74,6 @@ async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place:
     throw error;
   }
   return server;
-}
-
-/** What is opened ahead of the server and ends with it. */
-interface Ground {
-  readonly sink: CountingSink;
-  readonly state: State;
-  readonly traces: TraceExport | undefined;
 }
 
 class Server implements GatehouseServer {
@@ -267,7 +192,13 @@ class Server implements GatehouseServer {
     };
     this.#identity.settle();
     await this.#protocols.start();
-    await this.#registerRoutes(this.#gate);
+    await registerRoutes(this.app, {
+      gate: this.#gate,
+      settings: this.#settings,
+      is_guest: this.#listener === undefined,
+      readUrl: () => this.#url,
+      report: this.#report,
+    });
   }
 
   async listen(): Promise<string> {
@@ -453,117 +384,4 @@ class Server implements GatehouseServer {
       public_url: this.#url,
     };
   }
-
-  async #registerRoutes(gate: Gate): Promise<void> {
-    const report = (error: GatehouseError, request_id: string) =>
-      this.#report(`internal error in request ${request_id}: ${error.stack ?? error.message}`);
-    const errors = createErrorResponder({
-      challenge: (error, scope) => renderChallenge(this.#url, toBearerError(error), scope),
-      report,
-    });
-    const headers = await computeStandardHeaders(isSecure(this.app) || this.#url.startsWith('https:'));
-    const answers = createAnswers(gate, headers, this.#listener === undefined);
-    const { record } = installExchange(this.app, {
-      gate,
-      errors,
-      answers,
-      max_body_bytes: this.#settings.max_body_bytes,
-      owns_unknown_paths: !!this.#listener || this.app.prefix !== '',
-    });
-    // Taking upgrades for an app that does not would answer those that other parts of it wait for.
-    const hasWebsockets = !!this.#listener || takesWebsockets(this.app);
-    if (hasWebsockets) refuseStrayHandshakes(this.app);
-    registerManualRoutes(this.app, gate, answers);
-    registerCallRoutes(this.app, {
-      gate,
-      record,
-      answers,
-      max_body_bytes: this.#settings.max_body_bytes,
-      is_guest: this.#listener === undefined,
-    });
-    if (hasWebsockets) await registerWebsocketRoute(this.app, { gate, record, report }, this.#settings.websocket);
-    await registerOauthRoutes(this.app, gate);
-    registerHealthRoutes(this.app, gate);
-  }
-}
-
-function reportToStandardError(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
-async function openTraces(loaded: LoadedConfig, report: (line: string) => void): Promise<TraceExport | undefined> {
-  const { tracing } = loaded.config;
-  if (!tracing) return undefined;
-  const { openTracing } = await import('./tracing.js');
-  return openTracing({ config: tracing, readVariable: (name) => loaded.variables.load(name), report });
-}
-
-/** What the configuration says is shared: on Redis, or in this process's memory. */
-export function openSharedState(loaded: LoadedConfig, sink: EventSink, report: (line: string) => void): Promise<State> {
-  const { state } = loaded.config;
-  const redis_url =
-    state.redis_url_variable === undefined ? undefined : loaded.variables.load(state.redis_url_variable);
-  return openState({
-    config: state,
-    redis_url,
-    report,
-    ...(state.blocks_dir !== undefined && { blocks_dir: state.blocks_dir }),
-    onChange: (status, reason) => sink.emit(describeState(status, reason)),
-  });
-}
-
-function describeState(status: StoreStatus, reason: RedisReason): SecurityEvent {
-  return status === 'degraded'
-    ? { event: 'state.degraded', outcome: 'failure', reason, store: 'redis' }
-    : { event: 'state.restored', outcome: 'success', reason, store: 'redis' };
-}
-
-function describeBreaker(upstream: string, state: BreakerState): SecurityEvent {
-  const outcome = state === 'open' ? 'failure' : 'success';
-  return { event: 'upstream.failed', outcome, upstream, reason: `breaker_${state}` };
-}
-
-/** The configured security log. */
-export function openSink(loaded: LoadedConfig, report: (line: string) => void): EventSink {
-  const { variables } = loaded;
-  const readVariable = (name: string) => (variables.has(name) ? variables.load(name) : undefined);
-  return createEventSink({ config: loaded.config.security_log, readVariable, report });
-}
-
-function refuseFixedChanges(old: LoadedConfig, next: LoadedConfig): void {
-  const fixed = ['server', 'security_log', 'state', 'tracing', 'example'] as const;
-  const changed = fixed.filter((key) => JSON.stringify(old.config[key]) !== JSON.stringify(next.config[key]));
-  if (changed.length === 0) return;
-  throw new LoadError(
-    changed.map((key) => ({
-      rule: 'needs-restart',
-      severity: 'error',
-      file: next.file,
-      pointer: `/${key}`,
-      message: `${key} is read at the start and cannot change while the server runs.`,
-      mend: 'Restart the server, or change it back.',
-    })),
-  );
-}
-
-// RFC 6750 section 3.1 has these codes; a request without a credential gets none.
-function toBearerError(code: ErrorCode | undefined): 'invalid_token' | 'insufficient_scope' | undefined {
-  if (code === 'insufficient_scope') return code;
-  return code === undefined ? undefined : 'invalid_token';
-}
-
-function refuseFailedChecklist(loaded: LoadedConfig): void {
-  const failures = describeChecklist(answerChecklist(loaded), loaded);
-  if (failures.length > 0) throw new LoadError(failures);
-}
-
-function describeUpstream(fact: UpstreamReport): SecurityEvent {
-  const tool = fact.tool === undefined ? {} : { tool: fact.tool };
-  return {
-    event: 'upstream.failed',
-    outcome: fact.kind === 'recovered' || fact.kind === 'restarted' ? 'success' : 'failure',
-    upstream: fact.upstream,
-    reason: fact.reason,
-    ...tool,
-  };
 }

@@ -33,7 +33,7 @@ function renderConfiguration(entries: readonly KeyEntry[]): string {
 
 \`gatehouse.yaml\`, every key. An unknown key anywhere fails the load, with its line and what was probably meant. \`[]\` stands for each
 element of a list, \`*\` for each name of a map. \`PORT\` and \`HOST\` in the environment win over the file. Relative paths resolve against
-the configuration file. \`server\`, \`security_log\`, \`state\`, \`tracing\` and \`example\` are read at the start; everything else reloads when a file
+the configuration file. \`server\`, \`security_log\`, \`state\`, \`mcp\`, \`tracing\` and \`example\` are read at the start; everything else reloads when a file
 changes or on SIGHUP.
 
 This page is written from the configuration's schema by \`npm run docs\`.

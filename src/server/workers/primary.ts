@@ -6,7 +6,7 @@ import { describeFinding, type Finding, LoadError } from '../../core/index.js';
 import type { EventSink } from '../../events/index.js';
 import type { Block, State } from '../../limits/index.js';
 import { createAdmin, type Readiness } from '../admin.js';
-import { openSharedState, openSink } from '../server.js';
+import { openSharedState, openSink } from '../ground.js';
 import { digestOf } from './digest.js';
 import { mergeMetrics } from './merge-metrics.js';
 import { isCommon, type LogState, type WorkerMessage } from './message.js';

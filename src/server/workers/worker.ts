@@ -1,6 +1,7 @@
 import type { LoadedConfig } from '../../config/index.js';
 import { type Finding, LoadError } from '../../core/index.js';
-import { buildServer, type GatehouseServer, openSharedState } from '../server.js';
+import { openSharedState } from '../ground.js';
+import { buildServer, type GatehouseServer } from '../server.js';
 import { digestOf } from './digest.js';
 import { ForwardedSink } from './forwarded-sink.js';
 import { PrimaryLink } from './link.js';
