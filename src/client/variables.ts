@@ -21,6 +21,10 @@ export class GivenVariables implements VariableSource {
     return this.#find(name) !== undefined;
   }
 
+  allows(name: string): boolean {
+    return this.has(name);
+  }
+
   load(name: string): string {
     const value = this.#find(name);
     const full = this.#namespace === '' ? name : `${this.#namespace}_${name}`;

@@ -9,6 +9,8 @@ export interface VariableSource {
   load(name: string): string;
   /** Whether `load` would find it: used to refuse a name that is both an input and a variable. */
   has(name: string): boolean;
+  /** Whether it may be a variable, set or not: a secret that somebody forgot to set must not become an argument. */
+  allows(name: string): boolean;
 }
 
 export interface VariableSettings {
@@ -36,16 +38,16 @@ export class SecureVariableLoader implements VariableSource {
   constructor(settings: VariableSettings, environment: Readonly<Record<string, string | undefined>> = process.env) {
     this.#settings = settings;
     this.#environment = environment;
-    this.#files = settings.secrets_dir ? readSecrets(settings.secrets_dir, (name) => this.#allowed(name)) : new Map();
+    this.#files = settings.secrets_dir ? readSecrets(settings.secrets_dir, (name) => this.allows(name)) : new Map();
     this.#dotenv = settings.dotenv_file ? readDotenv(settings.dotenv_file) : {};
   }
 
   has(name: string): boolean {
-    return this.#allowed(name) && this.#lookup(name) !== undefined;
+    return this.allows(name) && this.#lookup(name) !== undefined;
   }
 
   load(name: string): string {
-    if (!this.#allowed(name)) {
+    if (!this.allows(name)) {
       throw unusable(
         name,
         'is not allowed',
@@ -67,7 +69,7 @@ export class SecureVariableLoader implements VariableSource {
     return value;
   }
 
-  #allowed(name: string): boolean {
+  allows(name: string): boolean {
     return variableName.test(name) && this.#settings.allowed_prefixes.some((prefix) => name.startsWith(prefix));
   }
 

@@ -116,7 +116,7 @@ class SegmentParser {
   addPlaceholder([whole, escaped, dollar, brace]: RegExpExecArray): void {
     const name = dollar ?? brace;
     if (name === undefined) this.addText(`$${escaped ?? ''}`);
-    else if (this.#inputs.has(name)) this.#addArgument(name);
+    else if (this.#inputs.has(name)) this.#addArgument(name, dollar !== undefined);
     else if (brace !== undefined) this.#addBrace(name, whole);
     else if (callVariables.has(name)) this.#add({ call: 'request_id' });
     else this.#text += loadVariable(name, { ...this.options, context: this.#contextHere() });
@@ -128,8 +128,9 @@ class SegmentParser {
     return this.#segments;
   }
 
-  #addArgument(name: string): void {
-    if (this.options.variables.has(name)) throw ambiguous(name, this.options);
+  #addArgument(name: string, isDollar: boolean): void {
+    const { variables } = this.options;
+    if (variables.has(name) || (isDollar && variables.allows(name))) throw ambiguous(name, this.options);
     this.#add({ argument: name, context: this.#contextHere() });
   }
 

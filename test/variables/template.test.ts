@@ -107,6 +107,12 @@ describe('compileText', () => {
     expect(() => compileText('{API_A}', both)).toThrow(LoadError);
   });
 
+  it('refuses it where the variable is not set as well, so that no caller fills in for a forgotten secret', () => {
+    const unset = options('plain', ['API_A']);
+    expect(() => compileText('${API_A}', unset)).toThrow(/both an input of the tool and a variable/);
+    expect(compileText('{API_A}', unset).render({ API_A: 'x' })).toBe('x');
+  });
+
   it('expands in one pass: values that look like placeholders stay text', () => {
     const variables = { API_A: '${API_B} {a} $$', API_B: canary };
     expect(render('${API_A}|{a}', 'plain', { a: '${API_B} {a} $$' }, variables)).toBe(
