@@ -25,13 +25,13 @@ describe('growth', () => {
     expect(tooMuch(samples((index) => (index === 18 ? 90 : 45)))).toEqual([]);
   });
 
-  it('is seen in a leak of half a megabyte a minute, and of a descriptor a sample', () => {
+  it('is seen in a leak of half a megabyte a minute, and of two descriptors a sample', () => {
     expect(tooMuch(samples((index) => 45 + (index % 2) + index / 4))).toEqual(['heap']);
     expect(
       tooMuch(
         samples(
           () => 45,
-          (index) => 30 + index,
+          (index) => 30 + 2 * index,
         ),
       ),
     ).toEqual(['descriptors']);
