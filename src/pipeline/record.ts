@@ -3,6 +3,7 @@ import { GatehouseError } from '../core/index.js';
 import { describeExchange, describeSuccess } from './describe-exchange.js';
 import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
+import { QueuedAnswers } from './queued-answers.js';
 
 /** Leaves one security event for each exchange. */
 export type Recorder = ReturnType<typeof createRecord>;
@@ -13,6 +14,7 @@ export type Recorder = ReturnType<typeof createRecord>;
  * `onRequestAbort`. The flag makes the second of two a no-op.
  */
 export function createRecord(gate: Gate) {
+  const queued = new QueuedAnswers();
   function record(exchange: Exchange, status: number): void {
     if (exchange.recorded) return;
     exchange.recorded = true;
@@ -27,7 +29,8 @@ export function createRecord(gate: Gate) {
   }
   return {
     /** Watches for the end of the answer, or for a caller that goes away before it is written. */
-    watch(exchange: Exchange, { raw }: FastifyReply): void {
+    watch(exchange: Exchange, reply: FastifyReply): void {
+      const { raw } = reply;
       raw.on('finish', () => {
         if (!exchange.deferred) record(exchange, raw.statusCode);
       });
@@ -41,6 +44,12 @@ export function createRecord(gate: Gate) {
       // A hook of an app that this one is a part of may have outlasted the caller.
       if (raw.destroyed) noteClose();
       else raw.on('close', noteClose);
+      if (!raw.socket) {
+        queued.watch(reply, () => {
+          if (exchange.deferred) exchange.scope?.cancel('client_aborted');
+          else noteClose();
+        });
+      }
     },
     /** For exchanges without a response of their own: messages of an inbound websocket. */
     record,

@@ -75,6 +75,52 @@ describe('a slow sender', () => {
   });
 });
 
+describe('pipelined calls', () => {
+  it('whose caller is gone while they wait for an answer ahead of them leave an event each, and their place', async () => {
+    const before = server.sink.of('tool.call').length;
+    const slow = 'POST /tools/feed/slow HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: 0\r\n\r\n';
+    const { socket } = await openRaw(port, slow.repeat(12));
+    await expect.poll(() => server.server.gate.calls.size).toBe(12);
+    socket.destroy();
+    await expect.poll(() => server.sink.of('tool.call').length).toBe(before + 12);
+    const reasons = server.sink
+      .of('tool.call')
+      .slice(before)
+      .map(({ reason }) => reason);
+    expect(reasons).toEqual(Array(12).fill('client_aborted'));
+    expect([server.server.gate.active, server.server.gate.caps.size]).toEqual([0, 0]);
+  });
+});
+
+describe('a slow reader', () => {
+  const ask = 'GET /tools/feed/get_item?id=big HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\n\r\n';
+
+  it('that takes nothing of large answers is cut, and gives back every place that its calls had', async () => {
+    const before = server.sink.of('tool.call').length;
+    const { socket } = await openRaw(port);
+    socket.pause();
+    // Some of them fit into what the system keeps for the two ends.
+    socket.write(ask.repeat(4));
+    const cut = () =>
+      server.sink
+        .of('tool.call')
+        .slice(before)
+        .filter(({ reason }) => reason === 'client_aborted');
+    await expect.poll(() => cut().length, { timeout: 8000 }).toBeGreaterThan(0);
+    await expect.poll(() => server.server.gate.active).toBe(0);
+  });
+
+  it('that takes its time and takes it all is served', async () => {
+    const { socket, text } = await openRaw(port, ask);
+    const breathe = setInterval(() => {
+      socket.pause();
+      setTimeout(() => socket.resume(), 100);
+    }, 150);
+    await expect.poll(() => text().length, { timeout: 15_000 }).toBeGreaterThan(8_000_000);
+    clearInterval(breathe);
+  });
+});
+
 describe('a request that is too large or no request', () => {
   it('of headers is answered 431', async () => {
     const answer = await exchangeRaw(port, `GET /livez HTTP/1.1\r\nHost: a\r\nX-Big: ${'x'.repeat(17_000)}\r\n\r\n`);

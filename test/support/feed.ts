@@ -12,7 +12,10 @@ export interface Feed {
   close(): Promise<void>;
 }
 
-/** Starts it: `/stream` sends one server-sent event and stays open, `/slow` answers after 300 ms, all else at once. */
+/**
+ * Starts it: `/stream` sends one server-sent event and stays open, `/slow` answers after 300 ms, `/items/big` with 8 MB, all
+ * else at once.
+ */
 export async function startFeed(): Promise<Feed> {
   const streams = new Set<ServerResponse>();
   const requests: string[] = [];
@@ -27,7 +30,8 @@ export async function startFeed(): Promise<Feed> {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {"n":1}\n\n');
       return;
     }
-    const answer = JSON.stringify({ method, url, body: Buffer.concat(chunks).toString() });
+    const body = url === '/items/big' ? 'x'.repeat(8_000_000) : Buffer.concat(chunks).toString();
+    const answer = JSON.stringify({ method, url, body });
     const wait_ms = url.startsWith('/slow') ? 300 : 0;
     setTimeout(() => response.writeHead(200, { 'content-type': 'application/json' }).end(answer), wait_ms);
   }).listen(0, '127.0.0.1');
