@@ -12,8 +12,8 @@ import { stageNames } from './stages.js';
 import { median } from './statistics.js';
 
 const { values } = parseArgs({ options: { json: { type: 'string' } } });
-const rounds = 15;
-const round_ms = 250;
+const rounds = 11;
+const round_ms = 200;
 const key = callerKey(0);
 
 /** The servers that are compared: the raw one, bare Fastify, and Gatehouse whole, without one stage, without all. */
@@ -33,7 +33,7 @@ async function measureWork(meter, { raw, fastify, gatehouses }, work) {
   await raw.ask(await capture(gatehouses[0].port, work.request));
   const sides = [raw, ...gatehouses].map((server) => ({ server, requests, status: work.status }));
   sides.splice(1, 0, { server: fastify, requests: [work.bare], status: work.status });
-  for (const side of sides) await meter.run(side, 1500);
+  for (const side of sides) await meter.run(side, 1000);
   const costs = sides.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [index, side] of sides.entries()) costs[index].push((await meter.run(side)).cpu_us);

@@ -58,14 +58,18 @@ function chooseRows(only) {
   if (only === undefined) return rows;
   const ids = only.split(',');
   const unknown = ids.filter((id) => !rows.some((row) => row.id === id));
-  if (unknown.length > 0) throw new Error(`There is no row ${unknown.join(', ')}; see --help.`);
+  if (unknown.length > 0) {
+    console.error(`There is no row ${unknown.join(', ')}; see --help.`);
+    process.exit(2);
+  }
   return rows.filter(({ id }) => ids.includes(id));
 }
 
 if (values.help) console.log(help);
 else {
+  const chosen = chooseRows(values.only);
   if (!canPin) console.error('Processes cannot be kept on a core here (taskset, two cores): ratios will swing more.');
-  const measured = await measureRows(chooseRows(values.only));
+  const measured = await measureRows(chosen);
   const document = {
     machine: describeMachine(),
     settings,
