@@ -1,4 +1,5 @@
 import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import type { LoadedConfig, ServerConfig } from '../config/index.js';
 import type { CallScope, CancelReason, Finding, PreparedCall } from '../core/index.js';
@@ -26,10 +27,6 @@ import type { TraceExport } from './tracing.js';
 import { registerRoutes } from './wiring.js';
 
 export type { CloseOptions, GatehouseServer, ServerDependencies } from './gatehouse-server.js';
-
-/** How long new calls are refused before the listener closes, at most, and how long it has to be quiet before. */
-const refusal_ms = 2000;
-const quiet_ms = 200;
 
 /** Wires a server for a loaded configuration. Throws LoadError when something that it names can't be used. */
 export async function buildServer(loaded: LoadedConfig, deps: ServerDependencies = {}): Promise<GatehouseServer> {
@@ -75,6 +72,9 @@ async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place:
   }
   return server;
 }
+
+/** How long a connection that was just made may take to send its request when the server goes. */
+const lastRequests_ms = 500;
 
 class Server implements GatehouseServer {
   readonly app: FastifyInstance;
@@ -256,7 +256,7 @@ class Server implements GatehouseServer {
   async #close({ at_once }: CloseOptions): Promise<void> {
     this.gate.leaving = true;
     this.#listener?.leave();
-    if (!at_once && this.app.server.listening && this.#settings.drain_delay_ms > 0) await this.#takeLeave();
+    if (!at_once && this.app.server.listening) await wait(this.#settings.drain_delay_ms);
     await this.#stopListening();
     await this.drain();
     this.#listener?.destroy();
@@ -264,25 +264,17 @@ class Server implements GatehouseServer {
     await this.release();
   }
 
-  /**
-   * Serves on while gateways that ask for readiness notice; then refuses, which tells those that don't to ask elsewhere,
-   * until no more connections come. To stop listening first would reset those that are made and not yet taken.
-   */
-  async #takeLeave(): Promise<void> {
-    await wait(this.#settings.drain_delay_ms);
-    this.gate.draining = true;
-    let last_ms = performance.now();
-    const deadline = last_ms + refusal_ms;
-    this.app.server.on('connection', () => {
-      last_ms = performance.now();
-    });
-    while (performance.now() < Math.min(deadline, last_ms + quiet_ms)) await wait(10);
-  }
-
   async #stopListening(): Promise<void> {
-    if (!this.app.server.listening) return;
+    const { server } = this.app;
+    if (!server.listening) return;
+    // Behind this turn's connections: one that is made and not yet taken is reset.
     await immediate();
-    this.app.server.close();
+    server.close();
+    // A connection that came last has a request on its way, which is still served.
+    const readConnections = promisify(server.getConnections.bind(server));
+    const deadline = performance.now() + lastRequests_ms;
+    const { gate } = this;
+    while (performance.now() < deadline && (await readConnections()) > gate.active + gate.streams.size) await wait(10);
   }
 
   /** Lets what is in flight finish within the drain time, and cancels what does not. */
