@@ -2,8 +2,11 @@
  * The stages of a request as the ablation takes them out, each replaced by something that costs next to nothing. For
  * measuring alone: a server without a stage is no server.
  */
+import { callAnswer } from './fixture.js';
+
 const granted = { verdict: 'callable', reason: 'granted' };
 const allowed = { allowed: true };
+const answer = { body: Buffer.from(JSON.stringify(callAnswer)) };
 
 const stages = {
   authenticate({ gate }) {
@@ -38,6 +41,9 @@ const stages = {
       breaker.enter = () => 1;
       breaker.settle = () => undefined;
     }
+  },
+  'the tool itself'({ gate }) {
+    for (const { prepared } of gate.generation.runtimes) if (prepared) prepared.call = () => answer;
   },
   'record: the event'({ gate }) {
     gate.sink.emit = () => undefined;
