@@ -6,6 +6,7 @@ import { startServer } from './children.js';
 import { callerKey, makeCallers, makeManual, toolName } from './fixture.js';
 import { writeConfig } from './folder.js';
 import { hasNginx, readMemory_mib } from './machine.js';
+import { findPort } from './nginx.js';
 import {
   callers,
   callRequest,
@@ -163,7 +164,7 @@ async function measureStart({ folder }) {
   const source = findGithubDocument();
   if (!source) return [];
   const config = folder.write('github.json', {
-    server: { port: 0, admin: { port: 0 } },
+    server: { port: await findPort(), admin: { port: 0 } },
     manuals: [{ name: 'github', source }],
     policy: { roles: { all: { discover: ['*'], call: ['*'] } } },
     callers: makeCallers(1, () => 'all'),

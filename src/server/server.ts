@@ -212,8 +212,12 @@ class Server implements GatehouseServer {
 
   /** The app listens: from here on, manuals name the address that callers reach it by. */
   arrive(): void {
-    this.#url = this.#locate();
-    this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
+    const url = this.#locate();
+    // With a public URL or a port of its own it was known before; a thousand tools are not bound twice then.
+    if (url !== this.#url) {
+      this.#url = url;
+      this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
+    }
     this.#settle();
   }
 

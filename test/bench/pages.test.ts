@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +12,12 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 describe('the measured pages', () => {
   it('say what bench/results.json and bench/stages.json say, the chart too', async () => {
     await expect(node('publish.js', '--check')).resolves.toMatchObject({ stderr: '' });
+  });
+
+  it('name tests that are there', () => {
+    const named = [...read('docs/performance.md').matchAll(/`(test\/[^`]+)`/g)].map((match) => match[1] ?? '');
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([]);
   });
 
   it('have every row of the benchmark, measured on pinned cores', async () => {
