@@ -39,6 +39,12 @@ describeWithProgram('nginx', 'two replicas', () => {
           manuals: [{ name: 'm', source: './m.yaml' }],
           policy: { roles: { user: { discover: ['*'] } } },
           callers: callers.map((id) => ({ id, roles: ['user'], api_keys: { current: keyEntry(`${id}-key`) } })),
+          // The tests ask again and again until an answer changes; no budget may be what changes it.
+          limits: {
+            per_caller: { per_minute: 100_000 },
+            auth_failures_per_address: { per_minute: 100_000 },
+            auth_failures_per_caller: { per_minute: 100_000 },
+          },
           auth: {
             keys_file: './keys.yaml',
             jwt: [{ issuer: 'local', audience, secret_variable: 'UTCP_JWT_SECRET', algorithms: ['HS256'] }],
