@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/chaos/**/*.test.ts', 'test/soak/**/*.test.ts'],
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 10_000 } },
     pool: 'forks',
     fileParallelism: false,
     reporters: ['default', ['json', { outputFile: 'var/tests.json' }]],

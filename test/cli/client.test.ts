@@ -2,24 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCli } from '../../src/cli/run.js';
 import { makeFolder } from '../support/folder.js';
+import { runCommand } from '../support/io.js';
 import { makeManual, startManualServer } from '../support/manual-server.js';
 import { describeWithProgram } from '../support/requirement.js';
 
-/** Runs a command line as the terminal would, and gives what it printed and its exit code. */
-async function run(args: readonly string[], environment: Record<string, string> = {}, cwd = '.') {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = await runCli(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    colours: false,
-    environment,
-    cwd,
-  });
-  return { code, out: out.join('\n'), err: err.join('\n') };
-}
+const run = (args: readonly string[], environment: Record<string, string> = {}, cwd = '.') =>
+  runCommand(args, { environment, cwd });
 
 const state = { description: 'Lists books.\nSecond line.' };
 async function serve() {

@@ -156,7 +156,10 @@ describeWithProgram('redis-server', 'limits while Redis is away', () => {
     const first = await timed();
     expect(first).toBeGreaterThan(150);
     expect(first).toBeLessThan(1500);
-    expect(await timed()).toBeLessThan(50);
+    // Twenty that waited would take four seconds.
+    const later = performance.now();
+    for (let turn = 0; turn < 20; turn++) await timed();
+    expect(performance.now() - later).toBeLessThan(1000);
     expect(changes).toEqual(['degraded redis_timeout']);
     redis.wake();
     await expect.poll(() => changes.at(-1), { timeout: 8000 }).toBe('ok redis_restored');

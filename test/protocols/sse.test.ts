@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { CallTemplate } from '../../src/core/index.js';
 import { issueCertificate, makeAuthority, writeFiles } from '../support/certificates.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
-import { eventually, openDescriptors } from '../support/processes.js';
+import { eventually, openDescriptors, whenStill } from '../support/processes.js';
 import { cancelAfter, failureOf, openStream, readStream, runMany, sendEvents } from '../support/stream.js';
 import { sendJson, startUpstream, type TestUpstream, type UpstreamHandler } from '../support/upstream.js';
 import { portOf } from '../support/websocket-upstream.js';
@@ -278,10 +278,7 @@ describe('the bounds of an event stream', () => {
     const prepared = prepare(sse(upstream), [], { settings: { max_response_bytes: 1_000_000_000 } });
     const iterator = openStream(prepared);
     await iterator.next();
-    await sleep(300);
-    const before = seen.written;
-    await sleep(200);
-    expect(seen.written).toBe(before);
+    const before = await whenStill(() => seen.written);
     expect(before * 8192).toBeLessThan(32 * 1024 * 1024);
     for (let taken = 1; taken < before; taken += 1) await iterator.next();
     expect(
@@ -320,7 +317,7 @@ describe('the end of an event stream', () => {
         (open) => open === 0,
       ),
     ).toBe(0);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(2000);
   });
 
   it('stops between two events at hand when the call is cancelled', async () => {

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { GatehouseError } from '../../src/core/index.js';
 import { bindUpstream } from '../../src/protocols/egress.js';
 import { type Watcher, WebsocketConnection, type WebsocketTarget } from '../../src/protocols/websocket-connection.js';
 import { makeBinding } from '../support/binding.js';
+import { whenStill } from '../support/processes.js';
 import { portOf, startWebsocketUpstream, type WebsocketUpstreamOptions } from '../support/websocket-upstream.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -119,10 +119,7 @@ describe('WebsocketConnection', () => {
     });
     const target = targetAt(upstream.port, { max_message_bytes: 65_536, ping_interval_ms: 50 });
     const connection = await open(target);
-    await sleep(400);
-    const before = sent;
-    await sleep(200);
-    expect(sent).toBe(before);
+    const before = await whenStill(() => sent);
     for (let taken = 0; taken <= before; taken += 1) expect(await connection.next(soon)).toHaveLength(65_536);
     await expect.poll(() => sent).toBeGreaterThan(before);
   });

@@ -217,8 +217,7 @@ describe('POST /tools/{manual}/{tool}', () => {
     async (_, body) => {
       const before = server.sink.of('tool.call').length;
       const request = hangUpLater('hangs', body);
-      await wait(100);
-      expect(server.server.gate.calls.size).toBe(1);
+      await expect.poll(() => server.server.gate.calls.size).toBe(1);
       request.destroy();
       await expect.poll(() => server.sink.of('tool.call').length).toBe(before + 1);
       expect(server.server.gate.calls.size).toBe(0);

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CallScope, GatehouseError, type StreamItem } from '../../src/core/index.js';
 import { describeCancel } from '../../src/protocols/cancellation.js';
 import { type StreamAnswer, type StreamOutcome, writeBytes, writeNdjson, writeSse } from '../../src/routes/stream.js';
+import { whenStill } from '../support/processes.js';
 
 const answer: StreamAnswer = {
   headers: { 'x-request-id': 'request-1' },
@@ -159,7 +160,7 @@ describe('writeSse', () => {
     const seen = { items: 0, ended: false };
     const { port, scope, outcome } = await serve(writeSse, (own) => endless(own, '1', seen));
     const got = get(port);
-    await sleep(50);
+    await expect.poll(() => seen.items).toBeGreaterThan(1);
     scope.cancel('draining');
     const { text, complete } = await got;
     expect(complete).toBe(true);
@@ -196,10 +197,7 @@ describe('writeSse', () => {
     const { port } = await serve(writeSse, (scope) => endless(scope, `"${'x'.repeat(65_536)}"`, seen));
     const reader = await openReader(port);
     reader.pause();
-    await sleep(300);
-    const before = seen.items;
-    await sleep(200);
-    expect(seen.items).toBe(before);
+    const before = await whenStill(() => seen.items);
     expect(before).toBeLessThan(200);
     reader.resume();
     await expect.poll(() => seen.items).toBeGreaterThan(before);
@@ -257,18 +255,23 @@ describe('writeNdjson', () => {
   });
 
   it('ends a line soon, so that a reader by lines need not wait for the next one', async () => {
+    let release: () => void = () => undefined;
+    const isRead = new Promise<void>((resolve) => {
+      release = resolve;
+    });
     const { port } = await serve(writeNdjson, async function* (): AsyncGenerator<StreamItem> {
       yield { data: '1' };
-      await sleep(400);
+      await isRead;
       yield { data: '2' };
     });
     const sent = request({ port, host: '127.0.0.1', agent: false }).end();
     const [response]: IncomingMessage[] = await once(sent, 'response');
-    const arrived: { text: string; at: number }[] = [];
-    const started = performance.now();
-    for await (const chunk of response ?? []) arrived.push({ text: String(chunk), at: performance.now() - started });
-    expect(arrived.map((part) => part.text).join('')).toBe('1\n2');
-    expect(arrived.find((part) => part.text.includes('\n'))?.at).toBeLessThan(300);
+    let text = '';
+    for await (const chunk of response ?? []) {
+      text += String(chunk);
+      if (text === '1\n') release();
+    }
+    expect(text).toBe('1\n2');
   });
 
   it('takes a line of 128 KiB and refuses one byte more', async () => {

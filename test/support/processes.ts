@@ -29,12 +29,22 @@ export function openDescriptors(): number {
 }
 
 /** Waits until `value` gives what `done` asks for, at most so many milliseconds; gives the last value. */
-export async function eventually<T>(value: () => T, done: (value: T) => boolean, withinMs = 2000): Promise<T> {
+export async function eventually<T>(value: () => T, done: (value: T) => boolean, withinMs = 10_000): Promise<T> {
   const end = performance.now() + withinMs;
   for (let last = value(); ; last = value()) {
     if (done(last) || performance.now() > end) return last;
     await sleep(20);
   }
+}
+
+/** A number once it has stood still for a quarter of a second. Throws when it goes on changing. */
+export async function whenStill(read: () => number, withinMs = 10_000): Promise<number> {
+  const end = performance.now() + withinMs;
+  for (let last = read(); performance.now() < end; last = read()) {
+    await sleep(250);
+    if (read() === last) return last;
+  }
+  throw new Error(`It still changes after ${withinMs} ms.`);
 }
 
 /** Ids of the processes of a name that have ended without a parent to reap them: left to the first process, or to us. */

@@ -96,7 +96,10 @@ describe('SIGTERM', () => {
   });
 
   it('cuts what does not finish within the drain time, with 503, and ends with 0 nevertheless', async () => {
-    const hanging = createServer(() => undefined).listen(0, '127.0.0.1');
+    let asked = 0;
+    const hanging = createServer(() => {
+      asked++;
+    }).listen(0, '127.0.0.1');
     await once(hanging, 'listening');
     onTestFinished(() => {
       hanging.closeAllConnections();
@@ -111,7 +114,7 @@ describe('SIGTERM', () => {
     onTestFinished(() => files.remove());
     await gate.start();
     const call = fetch(`${gate.url}/tools/feed/slow`, { method: 'POST', headers });
-    await sleep(150);
+    await expect.poll(() => asked).toBe(1);
     const started = performance.now();
     const code = gate.stop();
     expect((await call).status).toBe(503);
