@@ -3,9 +3,12 @@ import { signingAlgorithms } from './token-form.js';
 
 export const sha256Hex = z
   .string()
-  .regex(/^[0-9a-f]{64}$/i, 'a SHA-256 digest in 64 hexadecimal digits')
+  .regex(/^[0-9a-f]{64}$/i, 'Expected a SHA-256 digest in 64 hexadecimal digits')
   .toLowerCase();
-export const instant = z.iso.datetime({ offset: true });
+export const instant = z.iso.datetime({
+  offset: true,
+  error: 'Expected a time with its zone, such as 2027-01-31T00:00:00Z',
+});
 
 const apiKey = z.strictObject({
   sha256: sha256Hex.describe('SHA-256 of the key in hexadecimal; the key itself is nowhere.'),

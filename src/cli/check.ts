@@ -15,6 +15,7 @@ export const checkCommand: Command = {
     'Answers every line of the security guide: pass, fail or not applicable, and what the answer rests on.',
     'Exit 1 when the checklist or the configuration fails, 2 when a file cannot be read.',
   ],
+  judges: true,
   async run(input, io) {
     takePositionals(input);
     const loaded = await loadForCommand(configFileOf(input, io), io);

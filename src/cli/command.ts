@@ -33,6 +33,8 @@ export interface Command {
   readonly options: Readonly<Record<string, OptionSpec>>;
   /** Lines below the options: examples, and what the exit codes mean. */
   readonly notes?: readonly string[];
+  /** It judges what it loads: what is wrong there is a finding (exit 1), and only what cannot be read exits 2. */
+  readonly judges?: true;
   run(input: CommandInput, io: Io): Promise<number>;
 }
 

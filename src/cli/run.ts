@@ -74,7 +74,8 @@ async function runCommand(command: Command, args: readonly string[], io: Io): Pr
     if (error instanceof LoadError) {
       if (args.includes('--json')) io.out(renderFindingsJson(error.findings));
       else io.err(renderFindings(io, error.findings));
-      return exitCodes.usage;
+      const readable = error.findings.every(({ rule }) => !rule.endsWith('-unreadable'));
+      return command.judges && readable ? exitCodes.findings : exitCodes.usage;
     }
     throw error;
   }

@@ -5,6 +5,7 @@ import { LoadError } from '../core/index.js';
 import { type Command, commonOptions, configFileOf, exitCodes, flagOf, stringOf, takePositionals } from './command.js';
 import { loadForCommand } from './configuration.js';
 import { parseDuration } from './duration.js';
+import { printable } from './terminal.js';
 
 /** `gatehouse token CALLER`: a token that the configured server takes, for trying things out. */
 export const tokenCommand: Command = {
@@ -29,6 +30,9 @@ export const tokenCommand: Command = {
   async run(input, io) {
     const [caller = ''] = takePositionals(input, 'CALLER');
     const loaded = await loadForCommand(configFileOf(input, io), io);
+    if (!loaded.config.callers.some(({ id }) => id === caller)) {
+      io.err(`There is no caller ${printable(caller)}: the server takes its token, which has no role.`);
+    }
     const lifetime_ms = parseDuration(stringOf(input, 'lifetime') ?? '15m', '--lifetime');
     const token = await signToken(loaded, caller, lifetime_ms, stringOf(input, 'scope'), stringOf(input, 'issuer'));
     io.out(flagOf(input, 'json') ? JSON.stringify({ token, expires_in: lifetime_ms / 1000 }) : token);

@@ -30,7 +30,7 @@ export interface AuditReport {
  * @throws Error when a file can't be read or `public_key` is none
  */
 export async function verifyAudit(path: string, options: AuditOptions = {}): Promise<AuditReport> {
-  const audit = new Audit(options);
+  const audit = new Audit(path, options);
   for await (const line of readLogLines(path)) audit.read(line);
   return audit.finish();
 }
@@ -59,7 +59,10 @@ class Audit {
   #records = 0;
   #anchored = false;
 
-  constructor(options: AuditOptions) {
+  constructor(
+    readonly path: string,
+    options: AuditOptions,
+  ) {
     this.#anchor = options.anchor;
     if (options.public_key !== undefined) {
       this.#checkpoints = new CheckpointAudit(createPublicKey(options.public_key), this.#findings);
@@ -119,7 +122,8 @@ class Audit {
   #begin(record: ChainRecord, line: LogLine): void {
     if (record.seq > 1) {
       const message = `The log begins with record ${record.seq}: what came before is in no file here.`;
-      this.#findings.add('audit-starts-late', line, message, 'warning');
+      // Rotation deletes the oldest of its files only: where none stands before this one, someone took the lines away.
+      this.#findings.add('audit-starts-late', line, message, line.file === this.path ? 'error' : 'warning');
     } else if (record.prev !== chainStart.hash) {
       this.#findings.add('audit-edited', line, 'The first record of the chain names a record before it.');
     }

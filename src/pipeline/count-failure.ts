@@ -1,8 +1,9 @@
 import type { AuthFailureReason } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
-import { type Limit, toRetryAfter } from '../limits/index.js';
+import { type LimitSet, toRetryAfter } from '../limits/index.js';
 import type { Exchange } from './exchange.js';
 import type { Gate } from './gate.js';
+import { noteLimit } from './limit.js';
 
 // Nobody guesses by sending nothing, and a provider that is away is not the sender's doing.
 const blameless: readonly AuthFailureReason[] = ['missing_credential', 'issuer_unavailable'];
@@ -21,16 +22,16 @@ export async function countFailure(
   exchange.claimed = claimed;
   if (blameless.includes(reason)) return undefined;
   const plan = exchange.generation.limits;
-  const refused = await take(gate, exchange, plan.forAddress(exchange.address).limits);
+  const refused = await take(gate, exchange, plan.forAddress(exchange.address));
   if (refused || claimed === undefined) return refused;
-  return take(gate, exchange, plan.forClaimedCaller(claimed).limits);
+  return take(gate, exchange, plan.forClaimedCaller(claimed));
 }
 
-async function take(gate: Gate, exchange: Exchange, limits: readonly Limit[]): Promise<GatehouseError | undefined> {
-  if (limits.length === 0) return undefined;
-  const decision = await gate.addressLimiter.take(limits);
+async function take(gate: Gate, exchange: Exchange, set: LimitSet): Promise<GatehouseError | undefined> {
+  if (set.limits.length === 0) return undefined;
+  const decision = await gate.addressLimiter.take(set.limits);
   if (decision.allowed) return undefined;
-  exchange.limit = decision.limit.name;
+  noteLimit(exchange, set, decision);
   return new GatehouseError('rate_limited', {
     detail: 'Too many failed authentications.',
     reason: 'too_many_failures',

@@ -44,6 +44,8 @@ export class Exchange {
   upstream_ms: number | undefined;
   /** Name of the limit that refused. */
   limit: string | undefined;
+  /** What the answer says of the limits that refused. */
+  limit_headers: Readonly<Record<'ratelimit-policy' | 'ratelimit', string>> | undefined;
   /** A fresh verification, which leaves an `auth.success`. */
   verified_freshly = false;
   /** Of a served manual. */

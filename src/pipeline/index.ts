@@ -12,7 +12,7 @@ export { dispatchCall, dispatchStream, isStreamable } from './dispatch.js';
 export { Exchange, type ExchangeKind, type Route } from './exchange.js';
 export type { Gate, PressureReason } from './gate.js';
 export type { Generation } from './generation.js';
-export { countExchange, createLimit } from './limit.js';
+export { countExchange, createLimit, noteLimit } from './limit.js';
 export { createMark, markExchange } from './mark.js';
 export { createRecord, type Recorder } from './record.js';
 export { refuseBusy } from './refuse-busy.js';

@@ -12,13 +12,13 @@ type Done = (error?: Error) => void;
  * callers and known tools make keys; before the body is read, so that a refusal costs no parsing.
  */
 export function createLimit(gate: Gate, kind: LimitKind) {
-  return function limit(request: FastifyRequest, reply: FastifyReply, done: Done): void {
+  return function limit(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
     const { exchange } = request;
     const set = chooseLimits(exchange, kind);
     if (set.limits.length === 0) return done();
     const decision = gate.limiter.take(set.limits);
-    if (!(decision instanceof Promise)) return settle(exchange, reply, set, decision, done);
-    decision.then((late) => settle(exchange, reply, set, late, done), done);
+    if (!(decision instanceof Promise)) return done(describeLimit(exchange, set, decision));
+    decision.then((late) => done(describeLimit(exchange, set, late)), done);
   };
 }
 
@@ -32,8 +32,7 @@ export async function countExchange(
 ): Promise<GatehouseError | undefined> {
   const set = chooseLimits(exchange, kind);
   if (set.limits.length === 0) return undefined;
-  const decision = await gate.limiter.take(set.limits);
-  return decision.allowed ? undefined : describeLimit(exchange, decision);
+  return describeLimit(exchange, set, await gate.limiter.take(set.limits));
 }
 
 function chooseLimits(exchange: Exchange, kind: LimitKind): LimitSet {
@@ -42,14 +41,15 @@ function chooseLimits(exchange: Exchange, kind: LimitKind): LimitSet {
   return kind === 'call' ? limits.forCall(caller, exchange.tool?.id ?? '') : limits.forDiscovery(caller);
 }
 
-function settle(exchange: Exchange, reply: FastifyReply, set: LimitSet, decision: LimitDecision, done: Done): void {
-  if (decision.allowed) return done();
-  reply.header('ratelimit-policy', set.policy).header('ratelimit', renderRateLimit(decision));
-  done(describeLimit(exchange, decision));
+/** Notes on the exchange which limit refused it, for the event and for the headers of the answer. */
+export function noteLimit(exchange: Exchange, { policy }: LimitSet, decision: LimitDecision): void {
+  exchange.limit = decision.limit.name;
+  exchange.limit_headers = { 'ratelimit-policy': policy, ratelimit: renderRateLimit(decision) };
 }
 
-function describeLimit(exchange: Exchange, decision: LimitDecision): GatehouseError {
-  exchange.limit = decision.limit.name;
+function describeLimit(exchange: Exchange, set: LimitSet, decision: LimitDecision): GatehouseError | undefined {
+  if (decision.allowed) return undefined;
+  noteLimit(exchange, set, decision);
   const retryAfter = toRetryAfter(decision);
   return new GatehouseError('rate_limited', {
     detail: `At most ${decision.limit.limit} in ${decision.limit.window_ms / 1000} s; try again in ${retryAfter} s.`,

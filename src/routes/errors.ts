@@ -109,6 +109,7 @@ export function createErrorResponder(options: {
           options.challenge(code, error.details.needed_scopes?.join(' ') ?? error.details.required_scope),
         );
       }
+      if (exchange.limit_headers) reply.headers(exchange.limit_headers);
       if (error.details.retry_after !== undefined) reply.header('retry-after', String(error.details.retry_after));
       if (error.details.allow) reply.header('allow', error.details.allow.join(', '));
       // As bytes: to a text Fastify adds a charset, a parameter that this media type does not have (RFC 9457).

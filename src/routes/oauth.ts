@@ -2,8 +2,8 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeAuthorizationServer, describeResource } from '../auth/index.js';
 import { GatehouseError } from '../core/index.js';
-import { FastifyRateLimitStore, toRetryAfter } from '../limits/index.js';
-import { countFailure, createMark, type Exchange, type Gate, refuseBusy } from '../pipeline/index.js';
+import { FastifyRateLimitStore, renderPolicy, toRetryAfter } from '../limits/index.js';
+import { countFailure, createMark, type Exchange, type Gate, noteLimit, refuseBusy } from '../pipeline/index.js';
 
 /** How often one address may ask routes that know no caller. */
 const perAddress = { max: 600, timeWindow: 60_000 } as const;
@@ -80,7 +80,7 @@ async function countToken(gate: Gate, exchange: Exchange, caller: string): Promi
   const limit = { key: `token ${caller}`, subject: caller, name: 'tokens_per_minute', ...perClient };
   const decision = await gate.limiter.take([limit]);
   if (decision.allowed) return;
-  exchange.limit = limit.name;
+  noteLimit(exchange, { limits: [limit], policy: renderPolicy([limit]) }, decision);
   throw new GatehouseError('rate_limited', {
     detail: `At most ${limit.limit} tokens in a minute: a token is good for more than one call.`,
     reason: limit.name,

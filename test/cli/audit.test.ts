@@ -38,6 +38,7 @@ describe('gatehouse audit verify', () => {
   it.each([
     ['edited', 'audit-edited', 3, (lines: string[]) => lines.with(2, (lines[2] ?? '').replace('success', 'failure'))],
     ['removed', 'audit-removed', 3, (lines: string[]) => lines.toSpliced(2, 1)],
+    ['removed at the start', 'audit-starts-late', 1, (lines: string[]) => lines.slice(1)],
     ['inserted', 'audit-inserted', 6, (lines: string[]) => lines.toSpliced(5, 0, lines[2] ?? '')],
     [
       'reordered',

@@ -32,11 +32,12 @@ describe('the command line', () => {
     expect(err).toMatch(/none\.yaml.*no such configuration file[\s\S]*gatehouse init/);
   });
 
-  it('names file, line, pointer, problem and mend for an unknown key', async () => {
+  it('check exits 1 for a configuration that fails, and names file, line, pointer, problem and mend', async () => {
     const file = join(directory, 'typo.yaml');
     await writeFile(file, 'server:\n  port: 0\n  publc_url: https://x.example\n');
     const { code, err } = await runCommand(['check', '--config', file]);
-    expect(code).toBe(2);
+    expect(code).toBe(1);
+    expect((await runCommand(['manual', '--as', 'me', '--config', file])).code).toBe(2);
     expect(err).toContain(`${file}:3 /server/publc_url: error: Unknown key publc_url.`);
     expect(err).toContain('Did you mean public_url?');
     const json = await runCommand(['check', '--config', file, '--json']);
@@ -49,6 +50,14 @@ describe('the command line', () => {
         mend: expect.any(String),
       },
     ]);
+  });
+
+  it('check exits 2 for a configuration or manual that cannot be read', async () => {
+    const file = join(directory, 'broken.yaml');
+    await writeFile(file, 'manuals: [\n');
+    expect((await runCommand(['check', '--config', file])).code).toBe(2);
+    await writeFile(file, 'manuals: [{ name: m, source: ./none.yaml }]\n');
+    expect((await runCommand(['check', '--config', file])).code).toBe(2);
   });
 });
 
@@ -201,5 +210,7 @@ describe('gatehouse token', () => {
     expect(code).toBe(0);
     const claims = JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString());
     expect(claims).toMatchObject({ iss: 'local', aud: 'here', sub: 'me', scope: 'tools:read' });
+    const stranger = await runCommand(['token', 'mee', '--config', file], { environment });
+    expect([stranger.code, stranger.err]).toEqual([0, expect.stringContaining('There is no caller mee')]);
   });
 });

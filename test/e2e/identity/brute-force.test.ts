@@ -117,6 +117,15 @@ describe('brute force', () => {
     }
   });
 
+  it('is told which limit it spent, as any other refusal tells', async () => {
+    const headers = { ...bearer('guess'), 'x-forwarded-for': '198.51.100.3' };
+    for (let index = 0; index < 5; index++) await discover(bearer(`guess-${index}`), '198.51.100.3');
+    const refused = await fetch(`${server.url}/utcp`, { headers });
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('ratelimit')).toMatch(/^"auth_failures_per_minute";r=0;t=\d+$/);
+    expect(refused.headers.get('ratelimit-policy')).toBe('"auth_failures_per_minute";q=5;w=60');
+  });
+
   it('of one client’s secret keeps that client from nothing, whoever shares its address', async () => {
     const address = '198.51.100.2';
     const guesses: number[] = [];
