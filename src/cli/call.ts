@@ -1,5 +1,5 @@
 import type { Client } from '../client/index.js';
-import { type Arguments, holdsInexactNumber, isJsonObject } from '../core/index.js';
+import { type Arguments, holdsInexactNumber } from '../core/index.js';
 import { clientOptions, withClient } from './client-options.js';
 import {
   type Command,
@@ -11,6 +11,7 @@ import {
   takePositionals,
   UsageError,
 } from './command.js';
+import { readJsonObject } from './json-object.js';
 
 /** `gatehouse call URL TOOL --args JSON`: one call, by the reference client. */
 export const callCommand: Command = {
@@ -49,18 +50,7 @@ function printResult(result: unknown, input: CommandInput): string {
 }
 
 function readArguments(text: string): Arguments {
-  const value = parseObject(text);
-  if (value === undefined) throw new UsageError('--args must be a JSON object');
+  const value = readJsonObject(text, '--args');
   if (holdsInexactNumber(text)) throw new UsageError('--args holds a number that cannot be carried exactly: quote it');
   return value;
-}
-
-function parseObject(text: string): Arguments | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // Not JSON, so no object.
-    return undefined;
-  }
 }

@@ -104,11 +104,12 @@ function readCredential(input: CommandInput, io: Io): Credential | undefined {
     return { oauth2: { client_id: clientId, client_secret: secret } };
   }
   const file = stringOf(input, 'key-file');
-  const key = stringOf(input, 'key') ?? (file === undefined ? io.environment.GATEHOUSE_KEY : readKey(file, io));
+  const key = stringOf(input, 'key') ?? (file === undefined ? io.environment.GATEHOUSE_KEY : readKeyFile(file, io));
   return key ? { bearer: key } : undefined;
 }
 
-function readKey(file: string, io: Io): string {
+/** The text of a `--key-file`. Throws UsageError. */
+export function readKeyFile(file: string, io: Io): string {
   try {
     return readFileSync(resolve(io.cwd, file), 'utf8').trim();
   } catch {

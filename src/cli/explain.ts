@@ -1,5 +1,5 @@
 import { explainDecision } from '../access/index.js';
-import { type Arguments, isJsonObject, LoadError } from '../core/index.js';
+import { type Arguments, LoadError } from '../core/index.js';
 import {
   type Command,
   type CommandInput,
@@ -9,9 +9,9 @@ import {
   flagOf,
   stringOf,
   takePositionals,
-  UsageError,
 } from './command.js';
 import { loadForCommand } from './configuration.js';
+import { readJsonObject } from './json-object.js';
 import { principalOf, principalOptions } from './principal.js';
 
 /** `gatehouse explain CALLER TOOL`: the decision, and every role's part in it. */
@@ -69,12 +69,5 @@ function describeRole(role: {
 
 function argumentsOf(input: CommandInput): Arguments | undefined {
   const text = stringOf(input, 'args');
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isJsonObject(value)) return value;
-  } catch {
-    // Said below, with what would be right.
-  }
-  throw new UsageError('--args must be a JSON object');
+  return text === undefined ? undefined : readJsonObject(text, '--args');
 }

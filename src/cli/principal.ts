@@ -7,8 +7,9 @@ import {
   type SubjectRules,
 } from '../auth/index.js';
 import type { LoadedConfig } from '../config/index.js';
-import { isJsonObject, type JsonObject, LoadError, type Principal } from '../core/index.js';
+import { type JsonObject, LoadError, type Principal } from '../core/index.js';
 import { type CommandInput, stringOf, UsageError } from './command.js';
+import { readJsonObject } from './json-object.js';
 
 /** Options that say who is meant by CALLER. */
 export const principalOptions = {
@@ -100,11 +101,5 @@ function claimsOf(input: CommandInput): JsonObject | undefined {
     if (stringOf(input, 'issuer') !== undefined) throw new UsageError('--issuer goes with --claims');
     return undefined;
   }
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isJsonObject(value)) return value;
-  } catch {
-    // Said below, with what would be right.
-  }
-  throw new UsageError('--claims must be a JSON object');
+  return readJsonObject(text, '--claims');
 }

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { LoadError } from '../core/index.js';
 import { documentLimits, fileIo, isUrl, type ManualIo } from '../manual/index.js';
 import { fetchDocument } from '../protocols/index.js';
-import { readNumber } from './client-options.js';
+import { readKeyFile, readNumber } from './client-options.js';
 import { type CommandInput, type Io, type OptionSpec, stringOf, stringsOf, UsageError } from './command.js';
 
 /** Options of the commands that read a document from a file or a URL. */
@@ -39,17 +37,9 @@ function readCredential(sources: readonly string[], input: CommandInput, io: Io)
   if (file === undefined) return {};
   const origins = new Set(sources.filter(isUrl).map((url) => (URL.canParse(url) ? new URL(url).origin : url)));
   if (origins.size !== 1) throw new UsageError('--key-file needs URLs of exactly one origin, which gets the key');
-  const key = readKey(resolve(io.cwd, file), file);
+  const key = readKeyFile(file, io);
   if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError(`--key-file ${file} holds no key`);
   return { authorization: `Bearer ${key}` };
-}
-
-function readKey(path: string, file: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    throw new UsageError(`--key-file ${file} cannot be read`);
-  }
 }
 
 // Here a host is allowed by an option, and not by a key of the configuration.

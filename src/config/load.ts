@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -9,19 +8,15 @@ import {
   buildCatalog,
   type Catalog,
   type ConfiguredManual,
-  documentLimits,
-  fileIo,
-  type LoadedManual,
-  loadManual,
-  type ManualEntry,
-  type ManualIo,
   parseDocument,
   type SourceDocument,
   toLocalManuals,
 } from '../manual/index.js';
-import { fetchDocument, listMcpManual } from '../protocols/index.js';
 import { SecureVariableLoader, type VariableSource } from '../variables/index.js';
+import { digest } from './digest.js';
 import { knownKeys } from './keys.js';
+import { loadManuals } from './manuals.js';
+import { resolvePaths } from './paths.js';
 import { describeIssues } from './problem.js';
 import { configSchema, type GatehouseConfig } from './schema.js';
 
@@ -72,8 +67,8 @@ export interface ConfigObject {
 }
 
 /**
- * Reads a configuration, from a file or as an object, and all that it names. Throws LoadError with every finding (file, line, pointer, problem,
- * mend), so that all are mended in one go.
+ * Reads a configuration, from a file or as an object, and all that it names. Throws LoadError with every finding (file,
+ * line, pointer, problem, mend), so that all are mended in one go.
  */
 export async function loadConfig(source: string | ConfigObject, options: LoadOptions = {}): Promise<LoadedConfig> {
   const { file, base_dir, document, config: parsed } = await readSource(source);
@@ -184,67 +179,6 @@ async function readConfigDocument(file: string): Promise<SourceDocument> {
   return parseDocument(text, file);
 }
 
-interface ManualParts {
-  readonly config: GatehouseConfig;
-  readonly base_dir: string;
-  readonly file: string;
-  readonly variables: VariableSource;
-  readonly notices: Finding[];
-}
-
-async function loadManuals(parts: ManualParts): Promise<ConfiguredManual[]> {
-  const { config, base_dir, notices } = parts;
-  const findings: Finding[] = [];
-  const loaded: ConfiguredManual[] = [];
-  for (const [position, entry] of config.manuals.entries()) {
-    try {
-      const manual =
-        entry.source === 'mcp'
-          ? await loadMcp(entry, position, parts)
-          : await loadManual(entry, base_dir, sourceIo(entry, base_dir));
-      notices.push(...manual.notices);
-      loaded.push({ ...manual, entry });
-    } catch (error) {
-      if (!(error instanceof LoadError)) throw error;
-      findings.push(...error.findings);
-    }
-  }
-  if (findings.length > 0) throw new LoadError(findings);
-  return loaded;
-}
-
-// A source that is a URL passes the guard like every upstream: the hosts and authorities that the entry names.
-function sourceIo({ allow_private_hosts, tls, timeout_ms }: ManualEntry, base_dir: string): ManualIo {
-  const limits = { base_dir, timeout_ms, max_bytes: documentLimits.max_length };
-  return { ...fileIo, readUrl: (url) => fetchDocument(url, { allow_private_hosts, tls, ...limits }) };
-}
-
-/** A manual whose tools are what an MCP server lists: it has no document, so its findings point into the configuration. */
-async function loadMcp(entry: ManualEntry, position: number, parts: ManualParts): Promise<LoadedManual> {
-  const pointer = toPointer('manuals', position, 'mcp');
-  const manual = await listMcpManual(entry.mcp ?? {}, {
-    manual: entry.name,
-    mcp: parts.config.mcp,
-    file: parts.file,
-    pointer,
-    base_dir: parts.base_dir,
-    variables: parts.variables,
-    timeout_ms: entry.timeout_ms,
-    settings: entry,
-    notice: (finding) => parts.notices.push(finding),
-  });
-  return {
-    manual,
-    notices: [],
-    kind: 'utcp',
-    digest: digest(manual),
-    file: parts.file,
-    base_dir: parts.base_dir,
-    pointers: new Map(manual.tools.map(({ name }) => [name, pointer])),
-    lineOf: () => undefined,
-  };
-}
-
 function findUnknownRoles(config: GatehouseConfig): Finding[] {
   return config.callers.flatMap((caller, position) =>
     caller.roles.flatMap((role, index) =>
@@ -263,45 +197,6 @@ function findUnknownRoles(config: GatehouseConfig): Finding[] {
   );
 }
 
-function resolvePaths(config: GatehouseConfig, base_dir: string): GatehouseConfig {
-  const { variables, server, security_log, mcp, auth, signing, state } = config;
-  const absolute = (path: string) => resolve(base_dir, path);
-  return {
-    ...config,
-    variables: {
-      ...variables,
-      ...(variables.dotenv_file !== undefined && { dotenv_file: absolute(variables.dotenv_file) }),
-      ...(variables.secrets_dir !== undefined && { secrets_dir: absolute(variables.secrets_dir) }),
-    },
-    server: {
-      ...server,
-      ...(server.tls && {
-        tls: {
-          ...server.tls,
-          cert_file: absolute(server.tls.cert_file),
-          key_file: absolute(server.tls.key_file),
-          ...(server.tls.client_ca_file !== undefined && { client_ca_file: absolute(server.tls.client_ca_file) }),
-        },
-      }),
-    },
-    auth: {
-      ...auth,
-      ...(auth.keys_file !== undefined && { keys_file: absolute(auth.keys_file) }),
-      issuer: {
-        ...auth.issuer,
-        ...(auth.issuer.key_file !== undefined && { key_file: absolute(auth.issuer.key_file) }),
-      },
-    },
-    mcp: { ...mcp, ...(mcp.lock_file !== undefined && { lock_file: absolute(mcp.lock_file) }) },
-    signing: { ...(signing.key_file !== undefined && { key_file: absolute(signing.key_file) }) },
-    state: { ...state, blocks_dir: absolute(state.blocks_dir ?? 'blocks') },
-    security_log: {
-      ...security_log,
-      ...(security_log.file !== undefined && { file: absolute(security_log.file) }),
-    },
-  };
-}
-
 /** Findings about the configuration itself carry its file and line; those about a manual have their own. */
 function placeFinding(finding: Finding, document: ConfigDocument): Finding {
   if (finding.file !== undefined) return finding;
@@ -316,8 +211,4 @@ async function atLines<Value>(document: ConfigDocument, work: () => Promise<Valu
     if (!(error instanceof LoadError)) throw error;
     throw new LoadError(error.findings.map((finding) => placeFinding(finding, document)));
   }
-}
-
-function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }

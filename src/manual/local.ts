@@ -33,13 +33,8 @@ function toManual(name: string, tools: readonly LocalTool[], base_dir: string): 
     entry: manualEntrySchema.parse({
       name,
       source: place,
-      tools: Object.fromEntries(
-        tools.map(
-          (
-            tool, // A local tool checks its results itself, as values, ahead of their JSON.
-          ) => [tool.name, { ...tool.settings, validate_outputs: false }],
-        ),
-      ),
+      // A local tool checks its results itself, as values, ahead of their JSON.
+      tools: Object.fromEntries(tools.map((tool) => [tool.name, { ...tool.settings, validate_outputs: false }])),
     }),
   };
 }

@@ -43,14 +43,6 @@ export function prepareSandbox(options: SandboxOptions, place: SandboxPlace): Sa
   return options.sandbox === 'required' ? prepareBubblewrap(options, user, place) : prepareHost(options, user, place);
 }
 
-/** Prepares a sandbox and runs the program in it once. Throws LoadError as `prepareSandbox` does. */
-export function spawnSandboxed(
-  options: SandboxOptions & { readonly args: readonly string[]; readonly streams: ProcessStreams },
-  place: SandboxPlace,
-): SandboxedProcess {
-  return prepareSandbox(options, place).spawn(options.args, options.streams);
-}
-
 function requirePaths(options: SandboxOptions, place: SandboxPlace): void {
   requirePath(options.command, place);
   const folders = [options.working_directory, ...(options.read_only_paths ?? []), ...(options.writable_paths ?? [])];

@@ -1,10 +1,19 @@
-import { answerChecklist, describeChecklist, type LoadedConfig } from '../config/index.js';
+import { answerChecklist, describeChecklist, type GatehouseConfig, type LoadedConfig } from '../config/index.js';
 import { LoadError } from '../core/index.js';
+
+const fixedSections = ['server', 'security_log', 'state', 'mcp', 'tracing', 'example'] as const;
+
+/** The sections of a configuration that are read at the start alone. */
+export type FixedSections = Pick<GatehouseConfig, (typeof fixedSections)[number]>;
+
+/** The sections that are read at the start alone, of one configuration. */
+export function fixedOf({ server, security_log, state, mcp, tracing, example }: GatehouseConfig): FixedSections {
+  return { server, security_log, state, mcp, tracing, example };
+}
 
 /** Refuses a reload that changes what is read at the start alone. Throws LoadError. */
 export function refuseFixedChanges(old: LoadedConfig, next: LoadedConfig): void {
-  const fixed = ['server', 'security_log', 'state', 'mcp', 'tracing', 'example'] as const;
-  const changed = fixed.filter((key) => JSON.stringify(old.config[key]) !== JSON.stringify(next.config[key]));
+  const changed = fixedSections.filter((key) => JSON.stringify(old.config[key]) !== JSON.stringify(next.config[key]));
   if (changed.length === 0) return;
   throw new LoadError(
     changed.map((key) => ({

@@ -1,5 +1,4 @@
-import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { LoadedConfig, ServerConfig } from '../config/index.js';
 import type { CallScope, CancelReason, Finding, PreparedCall } from '../core/index.js';
@@ -9,9 +8,10 @@ import type { Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry } from '../protocols/index.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { describeAddress } from './address.js';
-import { createAdmin, type Readiness } from './admin.js';
+import { AdminListener, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
 import { createApp } from './app.js';
+import { drainGate, stopListening } from './drain.js';
 import type { CloseOptions, GatehouseServer, ServerDependencies } from './gatehouse-server.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { type Ground, openGround, reportToStandardError } from './ground.js';
@@ -73,9 +73,6 @@ async function openServer(loaded: LoadedConfig, deps: ServerDependencies, place:
   return server;
 }
 
-/** How long a connection that was just made may take to send its request when the server goes. */
-const lastRequests_ms = 500;
-
 class Server implements GatehouseServer {
   readonly app: FastifyInstance;
   readonly sink: EventSink;
@@ -84,7 +81,7 @@ class Server implements GatehouseServer {
   readonly #traces: TraceExport | undefined;
   readonly #pressure: Pressure;
   readonly metrics: Metrics;
-  readonly #admin: FastifyInstance;
+  readonly #admin: AdminListener;
   readonly #breakers: Breakers;
   readonly #anomalies: Anomalies;
   readonly #identity: Identity;
@@ -134,7 +131,12 @@ class Server implements GatehouseServer {
       draining: () => this.gate.draining,
     });
     sink.onEvent = (event) => this.metrics.countEvent(event);
-    this.#admin = createAdmin(this.metrics, () => this.readiness());
+    this.#admin = new AdminListener({
+      metrics: this.metrics,
+      readiness: () => this.readiness(),
+      place: this.#settings.admin,
+      report: this.#report,
+    });
     this.#breakers = new Breakers(loaded.config.limits.circuit_breaker, (upstream, breaker) =>
       sink.emit(describeBreaker(upstream, breaker)),
     );
@@ -159,8 +161,7 @@ class Server implements GatehouseServer {
   }
 
   get admin_url(): string | undefined {
-    const address = this.#admin.server.address();
-    return typeof address === 'object' && address ? `http://${this.#settings.admin.host}:${address.port}` : undefined;
+    return this.#admin.url;
   }
 
   get listener_url(): string {
@@ -205,13 +206,13 @@ class Server implements GatehouseServer {
     const { host, port } = this.#settings;
     if (this.#settings.require_checklist) refuseFailedChecklist(this.#loaded);
     await this.app.listen({ host, port });
-    if (this.#hasAdmin) await this.#listenAdmin();
-    this.arrive();
+    if (this.#hasAdmin) await this.#admin.listen();
+    this.#arrive();
     return this.#url;
   }
 
   /** The app listens: from here on, manuals name the address that callers reach it by. */
-  arrive(): void {
+  #arrive(): void {
     const url = this.#locate();
     // With a public URL or a port of its own it was known before; a thousand tools are not bound twice then.
     if (url !== this.#url) {
@@ -224,13 +225,13 @@ class Server implements GatehouseServer {
   /** The app that this is a part of listens. An event's listener that throws would end the app. */
   settleIn(hasAdmin: boolean): void {
     try {
-      this.arrive();
+      this.#arrive();
     } catch (error) {
       this.#report(
         `Manuals go on with the URL ${this.#url}: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
-    if (hasAdmin) void this.#listenAdmin();
+    if (hasAdmin) void this.#admin.listen();
   }
 
   async apply(loaded: LoadedConfig): Promise<void> {
@@ -261,32 +262,16 @@ class Server implements GatehouseServer {
     this.gate.leaving = true;
     this.#listener?.leave();
     if (!at_once && this.app.server.listening) await wait(this.#settings.drain_delay_ms);
-    await this.#stopListening();
+    await stopListening(this.app, this.gate);
     await this.drain();
     this.#listener?.destroy();
     await this.app.close();
     await this.release();
   }
 
-  async #stopListening(): Promise<void> {
-    const { server } = this.app;
-    if (!server.listening) return;
-    // Behind this turn's connections: one that is made and not yet taken is reset.
-    await immediate();
-    server.close();
-    // A connection that came last has a request on its way, which is still served.
-    const readConnections = promisify(server.getConnections.bind(server));
-    const deadline = performance.now() + lastRequests_ms;
-    const { gate } = this;
-    while (performance.now() < deadline && (await readConnections()) > gate.active + gate.streams.size) await wait(10);
-  }
-
   /** Lets what is in flight finish within the drain time, and cancels what does not. */
-  async drain(): Promise<void> {
-    this.gate.leaving = true;
-    this.gate.draining = true;
-    for (const scope of this.gate.streams) scope.cancel('draining');
-    await this.#drain();
+  drain(): Promise<void> {
+    return drainGate(this.gate, this.#settings.drain_timeout_ms);
   }
 
   /** Ends everything but the app. */
@@ -299,19 +284,6 @@ class Server implements GatehouseServer {
     await this.#state.close();
     await this.#traces?.close();
     await this.sink.close();
-  }
-
-  // Metrics are worth less than service: a taken port is told and the server goes on without them.
-  async #listenAdmin(): Promise<void> {
-    const { host, port } = this.#settings.admin;
-    try {
-      await this.#admin.listen({ host, port });
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-      this.#report(
-        `The admin listener cannot open ${host}:${port} (${code}); set server.admin.port. There are no metrics.`,
-      );
-    }
   }
 
   readiness(): Readiness {
@@ -353,15 +325,6 @@ class Server implements GatehouseServer {
     for (const scopes of [this.#gate?.streams ?? [], this.#gate?.calls ?? []]) {
       for (const scope of scopes) if (isMeant(scope)) scope.cancel(reason);
     }
-  }
-
-  async #drain(): Promise<void> {
-    const deadline = performance.now() + this.#settings.drain_timeout_ms;
-    while (this.gate.active > 0 && performance.now() < deadline) await wait(10);
-    for (const scope of this.gate.calls) scope.cancel('draining');
-    // What was just cancelled answers with 503 before its connection goes.
-    const grace = performance.now() + 500;
-    while (this.gate.active > 0 && performance.now() < grace) await wait(10);
   }
 
   /** Where callers reach the routes, prefix included; a guess until the app listens. */

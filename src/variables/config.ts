@@ -13,4 +13,3 @@ export const variablesSchema = z.strictObject({
     .describe('Folder with one file a variable; wins over the dotenv file, the environment over both.'),
   max_length: z.int().positive().default(10_000).describe('Characters that a value may have.'),
 });
-export type VariablesConfig = z.infer<typeof variablesSchema>;

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/index.js';
+import { sanitizeKeyword } from '../../schema/index.js';
 import type { InputPlan } from './inputs.js';
 import type { OperationNotes } from './notes.js';
 import type { Dialect, Operation } from './operation.js';
@@ -19,17 +20,8 @@ export interface Parameter {
 
 const schemaMembers = [
   ...['type', 'format', 'items', 'default', 'enum', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
-  ...[
-    'minLength',
-    'maxLength',
-    'pattern',
-    'minItems',
-    'maxItems',
-    'uniqueItems',
-    'multipleOf',
-    'x-nullable',
-    'x-sanitize',
-  ],
+  ...['minLength', 'maxLength', 'pattern', 'minItems', 'maxItems', 'uniqueItems', 'multipleOf'],
+  ...['x-nullable', sanitizeKeyword],
 ];
 
 /** The parameters of an operation: the path's, with the operation's own in their place where name and place agree. */

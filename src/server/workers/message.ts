@@ -2,6 +2,7 @@ import type { Finding } from '../../core/index.js';
 import type { EventSinkState, SecurityEvent } from '../../events/index.js';
 import type { Block, Limit, LimitDecision } from '../../limits/index.js';
 import type { Readiness } from '../admin.js';
+import type { FixedSections } from '../load-refusal.js';
 
 /** The counters of the state: each limiter is one. */
 export type LimiterName = 'limiter' | 'addressLimiter';
@@ -53,7 +54,7 @@ export interface WorkerStart {
   /** Passed through from the command line. */
   readonly given: Readonly<Record<string, string>>;
   /** Settings that are read at the start alone, so that a worker that is started later has the same as the first. */
-  readonly fixed: string;
+  readonly fixed: FixedSections;
   readonly log: LogState;
   readonly blocks: readonly (readonly [string, Block])[];
   readonly revocations: readonly (readonly [string, Block])[];

@@ -1,12 +1,12 @@
 import cluster from 'node:cluster';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
 import type { LoadedConfig } from '../../config/index.js';
 import { describeFinding, type Finding, LoadError } from '../../core/index.js';
 import type { EventSink } from '../../events/index.js';
 import type { Block, State } from '../../limits/index.js';
-import { createAdmin, type Readiness } from '../admin.js';
+import { AdminListener, type Readiness } from '../admin.js';
 import { openSharedState, openSink } from '../ground.js';
+import { fixedOf } from '../load-refusal.js';
 import { digestOf } from './digest.js';
 import { mergeMetrics } from './merge-metrics.js';
 import { isCommon, type LogState, type WorkerMessage } from './message.js';
@@ -55,7 +55,7 @@ export class Primary {
   readonly #options: PrimaryOptions;
   readonly #state: State;
   readonly #slots: readonly WorkerSlot[];
-  readonly #admin: FastifyInstance;
+  readonly #admin: AdminListener;
   readonly #told = { blocks: new Map<string, Block>(), revocations: new Map<string, Block>() };
   readonly #replies = new Map<string, (message: WorkerMessage) => void>();
   readonly #logTimer: NodeJS.Timeout;
@@ -85,9 +85,12 @@ export class Primary {
       onEnd: (slot: WorkerSlot, cause: string) => this.#replace(slot, cause),
     };
     this.#slots = Array.from({ length: options.workers }, (_, index) => new WorkerSlot(index + 1, events));
-    this.#admin = createAdmin({ render: () => this.#renderMetrics(), content_type: metricsType }, () =>
-      this.#readiness(),
-    );
+    this.#admin = new AdminListener({
+      metrics: { render: () => this.#renderMetrics(), content_type: metricsType },
+      readiness: () => this.#readiness(),
+      place: loaded.config.server.admin,
+      report: options.report,
+    });
     this.#logTimer = setInterval(() => this.#tellLog(), logPoll_ms);
   }
 
@@ -104,11 +107,11 @@ export class Primary {
     });
     this.#onFailed = undefined;
     this.#onReady = undefined;
-    await this.#listenAdmin();
+    await this.#admin.listen();
     const [first] = readies;
     if (!first) throw new Error('a primary without workers');
     const { url, listener_url, notices } = first;
-    return { url, listener_url, notices, admin_url: this.#adminUrl() };
+    return { url, listener_url, notices, admin_url: this.#admin.url };
   }
 
   /** Puts a configuration in force in every worker at once, or in none. Throws LoadError. */
@@ -146,11 +149,10 @@ export class Primary {
   }
 
   #begin(slot: WorkerSlot): void {
-    const { server, security_log, state, tracing, example } = this.#loaded.config;
     slot.send({
       kind: 'start',
       given: this.#options.given,
-      fixed: JSON.stringify({ server, security_log, state, tracing, example }),
+      fixed: fixedOf(this.#loaded.config),
       log: this.#readLog(),
       blocks: [...this.#state.blocks.list()],
       revocations: [...this.#state.revocations.list()],
@@ -280,22 +282,6 @@ export class Primary {
       security_log: this.sink.state(),
       workers,
     };
-  }
-
-  async #listenAdmin(): Promise<void> {
-    const { host, port } = this.#loaded.config.server.admin;
-    try {
-      await this.#admin.listen({ host, port });
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-      this.#options.report(`The admin listener cannot open ${host}:${port} (${code}); set server.admin.port.`);
-    }
-  }
-
-  #adminUrl(): string | undefined {
-    const address = this.#admin.server.address();
-    const { host } = this.#loaded.config.server.admin;
-    return typeof address === 'object' && address ? `http://${host}:${address.port}` : undefined;
   }
 }
 

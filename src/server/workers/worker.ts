@@ -1,6 +1,6 @@
 import type { LoadedConfig } from '../../config/index.js';
 import { type Finding, LoadError } from '../../core/index.js';
-import { openSharedState } from '../ground.js';
+import { openSharedState, reportToStandardError } from '../ground.js';
 import { buildServer, type GatehouseServer } from '../server.js';
 import { digestOf } from './digest.js';
 import { ForwardedSink } from './forwarded-sink.js';
@@ -45,14 +45,14 @@ class Worker {
   }
 
   async serve(): Promise<void> {
-    const loaded = withFixed(await this.#load(this.#start.given), this.#start.fixed);
+    const read = await this.#load(this.#start.given);
+    const loaded = { ...read, config: { ...read.config, ...this.#start.fixed } };
     const { security_log, state } = loaded.config;
     const sink = new ForwardedSink(this.#link, this.#start.log, security_log.max_buffered_bytes);
-    const report = (line: string) => void process.stderr.write(`${line}\n`);
     const shared =
       state.redis_url_variable === undefined
         ? createSharedState(this.#link, this.#start)
-        : await openSharedState(loaded, sink, report);
+        : await openSharedState(loaded, sink, reportToStandardError);
     const server = await buildServer(loaded, { sink, state: shared, admin: false });
     this.#server = server;
     this.#answer(server);
@@ -88,10 +88,6 @@ class Worker {
       this.#link.send({ kind: 'prepared', id, digest: '', findings: describeFailure(error).findings });
     }
   }
-}
-
-function withFixed(loaded: LoadedConfig, fixed: string): LoadedConfig {
-  return { ...loaded, config: { ...loaded.config, ...JSON.parse(fixed) } };
 }
 
 function describeFailure(error: unknown): { findings: readonly Finding[]; code: string } {
