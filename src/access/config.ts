@@ -3,7 +3,7 @@ import { z } from 'zod';
 const patterns = z.array(z.string().min(1)).default([]);
 
 /** One role: what it lets a caller discover and call, by tool pattern (`books.*`) or tag (`tag:read`). */
-export const roleSchema = z.strictObject({
+const roleSchema = z.strictObject({
   discover: patterns.describe('What the role lists: tool patterns (`books.*`) and tags (`tag:read`).'),
   call: patterns.describe('What it may call, written likewise; all of it must also be in `discover`.'),
   deny: patterns.describe('What it never gets; beats every grant of any role.'),

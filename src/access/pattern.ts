@@ -8,7 +8,7 @@ export interface PatternTarget {
  * Compiles a tool pattern: `manual.tool` with `*` for any run of characters, or `tag:NAME` (again with `*`) for a tool
  * that carries such a tag. Case counts.
  */
-export function compilePattern(pattern: string): (target: PatternTarget) => boolean {
+function compilePattern(pattern: string): (target: PatternTarget) => boolean {
   if (pattern === '*') return () => true;
   if (pattern.startsWith('tag:')) {
     const matches = compileGlob(pattern.slice(4));

@@ -43,7 +43,7 @@ export function readCredential(
 }
 
 /** The token of an `Authorization: Bearer` value; undefined when it is anything else. */
-export function parseBearer(authorization: string): string | undefined {
+function parseBearer(authorization: string): string | undefined {
   if (authorization.length > maxCredentialLength) return undefined;
   return bearer.exec(authorization)?.[1];
 }

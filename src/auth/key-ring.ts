@@ -149,7 +149,7 @@ function serialize(keys: readonly SigningKey[]): string {
 }
 
 /** The ring at `now`: a current key, a next one, and none whose last token has expired. Order: by `use_from`. */
-export function advanceRing(
+function advanceRing(
   ring: readonly SigningKey[],
   now: number,
   { algorithm, rotation_ms, lifetime_ms }: Pick<KeyRingOptions, 'algorithm' | 'rotation_ms' | 'lifetime_ms'>,

@@ -6,7 +6,7 @@ import { instant, sha256Hex } from './config.js';
 import type { Revocation } from './revocations.js';
 
 /** A key as the keys file holds it: its digest and its window, never the key. */
-export const filedKeySchema = z.strictObject({
+const filedKeySchema = z.strictObject({
   sha256: sha256Hex,
   created_at: instant.optional(),
   not_before: instant.optional(),
@@ -34,7 +34,7 @@ const keysFileSchema = z.strictObject({
 export type KeysFile = z.infer<typeof keysFileSchema>;
 
 /** The last line of a keys file, YAML's end of a document: a file that was cut while being written lacks it. */
-export const endMark = '...';
+const endMark = '...';
 
 /**
  * Reads the text of a keys file. Throws LoadError, with line and pointer, for text that is not YAML, not whole (it does

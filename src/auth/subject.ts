@@ -104,7 +104,7 @@ export function readScopes(claims: JsonObject): readonly string[] | undefined | 
 }
 
 /** Both narrow: what only one of them grants is not granted. */
-export function narrowScopes(
+function narrowScopes(
   scopes: readonly string[] | undefined,
   bound: readonly string[] | undefined,
 ): readonly string[] | undefined {

@@ -7,7 +7,7 @@ export const signingAlgorithms = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] a
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
 /** Longest JWT that is looked at, in characters. */
-export const maxTokenLength = 8_192;
+const maxTokenLength = 8_192;
 
 /** A JWT whose form is sound. Nothing in it is verified yet. */
 export interface TokenForm {

@@ -161,7 +161,7 @@ export function toToolError(error: unknown): Error {
 }
 
 /** The error of a template that could not be prepared; the findings say what is missing. */
-export function fromLoadError(error: LoadError): ToolError {
+function fromLoadError(error: LoadError): ToolError {
   return new ToolUnusableError(`Tool unusable: ${error.findings.map(({ message }) => message).join(' ')}`, {
     code: 'tool_unusable',
     cause: error,

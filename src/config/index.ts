@@ -8,7 +8,6 @@ export {
   type LoadOptions,
   loadConfig,
   type PreparedConfig,
-  parseConfig,
   readConfig,
 } from './load.js';
 export { configSchema, type GatehouseConfig } from './schema.js';

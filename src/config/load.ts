@@ -155,7 +155,7 @@ function withDefaultKeysFile(config: GatehouseConfig, path: string): GatehouseCo
 }
 
 /** Parses a configuration's value. Throws LoadError. */
-export function parseConfig(document: ConfigDocument): GatehouseConfig {
+function parseConfig(document: ConfigDocument): GatehouseConfig {
   const parsed = configSchema.safeParse(document.value ?? {});
   if (parsed.success) return parsed.data;
   const findings = describeIssues(parsed.error.issues, (path) => knownKeys(configSchema, path));

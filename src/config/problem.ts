@@ -46,7 +46,7 @@ function suggest(key: string, candidates: readonly string[]): string {
 }
 
 /** Levenshtein's distance. */
-export function editDistance(one: string, other: string): number {
+function editDistance(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let row = 1; row <= one.length; row++) {
     const current = [row];

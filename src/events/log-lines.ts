@@ -12,7 +12,7 @@ export interface LogLine {
 }
 
 /** The files of a rotated log, oldest first. */
-export function listLogFiles(path: string): readonly string[] {
+function listLogFiles(path: string): readonly string[] {
   const name = `${basename(path)}.`;
   const ages = readdirSync(dirname(path))
     .filter((entry) => entry.startsWith(name) && /^[1-9]\d*$/.test(entry.slice(name.length)))

@@ -78,7 +78,7 @@ export class DecayingCount {
 const salt = Math.trunc(Math.random() * 2 ** 32);
 
 /** A 32-bit hash (FNV-1a, then mixed); for sketches, not for security beyond its salt. */
-export function hashText(text: string): number {
+function hashText(text: string): number {
   let value = salt ^ 0x811c9dc5;
   for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);

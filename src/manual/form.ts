@@ -24,7 +24,7 @@ const readingTypes = new Set(['text', 'file', 'sse']);
 const methodTypes = new Set(['http', 'streamable_http', 'local']);
 
 /** Whether the tool's upstream streams, so that it may be published as `sse` or `streamable_http` too. */
-export function isStreaming(tool: Pick<Tool, 'template'>): boolean {
+function isStreaming(tool: Pick<Tool, 'template'>): boolean {
   return streamingTypes.has(tool.template.call_template_type);
 }
 

@@ -11,7 +11,7 @@ import { checkUrl, type EgressPolicy, refuseEgress, stripBrackets } from './egre
 import type { TlsProfile } from './tls.js';
 
 /** Milliseconds until a TCP and TLS connection must stand. */
-export const connectTimeoutMs = 10_000;
+const connectTimeoutMs = 10_000;
 
 /** What resolves a name to every address; `dns.lookup` in life, a test's own where DNS rebinding is played. */
 export type ResolveAll = (
@@ -100,6 +100,6 @@ function narrowInit(init: RequestInit): UndiciRequestInit {
 }
 
 /** A dispatcher for undici's own `fetch` and `request`; the URL itself is for the caller to check with `checkUrl`. */
-export function createGuardedDispatcher(options: GuardOptions): Dispatcher {
+function createGuardedDispatcher(options: GuardOptions): Dispatcher {
   return new Agent({ connect: createGuardedConnector(options) });
 }

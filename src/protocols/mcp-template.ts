@@ -46,7 +46,7 @@ const remoteKeys = ['headers', 'verify_ssl', 'sse_read_timeout', 'terminate_on_c
  * How one MCP server is reached: a `command` that is run here, or the `url` of a streamable HTTP endpoint. `timeout` is
  * in seconds (the guide's MCP section; UTCP 1.x `mcpServers`).
  */
-export const mcpServerSchema = serverFields.superRefine((server, context) => {
+const mcpServerSchema = serverFields.superRefine((server, context) => {
   const runs = server.command !== undefined;
   if (runs === (server.url !== undefined)) {
     context.addIssue({ code: 'custom', message: 'either command or url must be given, and not both' });

@@ -13,7 +13,7 @@ import { collectJsonArray, type TextFormat, toJsonText } from './stream-json.js'
 import { ByteBudget, FloodMeter, StreamSlots } from './stream-limits.js';
 
 /** UTCP's SseCallTemplate (1.x) with the guide's `timeout` and `max_events`; an unknown field is refused. */
-export const sseTemplateSchema = z.strictObject({
+const sseTemplateSchema = z.strictObject({
   ...requestFields,
   call_template_type: z.literal('sse'),
   /** With it the request is a POST. */

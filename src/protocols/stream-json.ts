@@ -32,7 +32,7 @@ function isJsonText(text: string): boolean {
 }
 
 /** Bytes as JSON: `{"base64":"…"}`, the one form that every client can take. */
-export function toBase64Json(bytes: Buffer): string {
+function toBase64Json(bytes: Buffer): string {
   return `{"base64":"${bytes.toString('base64')}"}`;
 }
 

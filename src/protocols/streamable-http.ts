@@ -14,7 +14,7 @@ import { ByteBudget, StreamSlots } from './stream-limits.js';
 import { LineSplitter } from './stream-lines.js';
 
 /** UTCP's StreamableHttpCallTemplate (1.x); an unknown field is refused. */
-export const streamableHttpTemplateSchema = z.strictObject({
+const streamableHttpTemplateSchema = z.strictObject({
   ...requestFields,
   call_template_type: z.literal('streamable_http'),
   http_method: z.enum(['GET', 'POST']).default('GET'),

@@ -6,10 +6,10 @@ import { LoadError } from '../core/index.js';
 import type { OutboundTlsSettings, ToolBinding } from './protocol.js';
 
 /** The lowest TLS version that an upstream may speak. */
-export const minimumTlsVersion = 'TLSv1.2';
+const minimumTlsVersion = 'TLSv1.2';
 
 /** The guide's cipher list, behind the three suites of TLS 1.3 (which OpenSSL takes in the same list). */
-export const tlsCiphers = [
+const tlsCiphers = [
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
   'TLS_AES_128_GCM_SHA256',

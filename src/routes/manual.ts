@@ -60,7 +60,7 @@ function encode(request: FastifyRequest, view: View): Representation | Promise<R
 }
 
 /** The view that the exchange's caller has. Throws GatehouseError `not_found` for a manual that shows it nothing. */
-export function findView(exchange: Exchange): View {
+function findView(exchange: Exchange): View {
   const { visibility, form } = requireView(exchange);
   const view = exchange.generation.publisher.view(visibility, form, exchange.manual);
   if (!view) throw new GatehouseError('not_found');
@@ -102,7 +102,7 @@ export function matchesEtag(condition: string, etag: string): boolean {
 const codings = new Map<string, ContentCoding>();
 
 /** The coding that Accept-Encoding (RFC 9110 section 12.5.3) asks for; identity unless gzip or br is named. */
-export function chooseCoding(accepted: string | undefined): ContentCoding {
+function chooseCoding(accepted: string | undefined): ContentCoding {
   if (accepted === undefined) return 'identity';
   const known = codings.get(accepted);
   if (known) return known;

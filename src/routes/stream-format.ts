@@ -50,7 +50,7 @@ export class EventStreamFormat implements StreamFormat {
 }
 
 /** A JSON text in ASCII: what is not can only stand inside of strings, where `\u` escapes say the same. */
-export function escapeToAscii(json: string): string {
+function escapeToAscii(json: string): string {
   return /[^\x20-\x7e]/.test(json) ? json.replace(/[^\x20-\x7e]/g, escapeUnit) : json;
 }
 
@@ -60,7 +60,7 @@ function escapeUnit(unit: string): string {
 }
 
 /** Whole bytes that a line may have: what line readers of the official clients take. */
-export const maxLineBytes = 128 * 1024;
+const maxLineBytes = 128 * 1024;
 
 /**
  * NDJSON: exactly `application/x-ndjson`, lines up to 128 KiB. A line end is written before the next line, or after a

@@ -1,4 +1,3 @@
 export { canonicalizeJson, digestJson } from './canonical.js';
-export { signDetached, type VerificationFailure, verifyDetached } from './jws.js';
 export { type PublicKey, readPublicKeys, readSigningKey, type SigningKey, toPublicKey } from './key.js';
 export { manualSignatureHeader, signCanonicalManual, signManual, verifyManual } from './manual.js';

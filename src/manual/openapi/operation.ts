@@ -6,7 +6,7 @@ import { objectOf, textOf } from './value.js';
 export type Dialect = '2.0' | '3.0' | '3.1';
 
 /** The methods that an OpenAPI path item may have. */
-export const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'] as const;
+const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query'] as const;
 
 /** One operation of a document, not yet mapped. */
 export interface Operation {
