@@ -52,19 +52,6 @@ describe('docs/events.md', () => {
   });
 });
 
-describe('docs/failure-modes.md', () => {
-  const modes = readFileSync(join(root, 'docs/failure-modes.md'), 'utf8').replace(/\s+/g, ' ');
-  const cited = [...modes.matchAll(/\((test\/[\w/.-]+\.test\.ts): “([^”]+)”\)/g)];
-
-  it('cites tests', () => {
-    expect(cited.length).toBeGreaterThan(15);
-  });
-
-  it.each(cited.map(([, file = '', title = '']) => [title, file]))('cites a test that exists: %s', (title, file) => {
-    expect(readFileSync(join(root, file), 'utf8')).toContain(title);
-  });
-});
-
 describe('the examples of the docs', () => {
   it.each(['limits', 'anomalies', 'events', 'audit', 'observability'])('load: docs/%s.md', (name) => {
     const text = readFileSync(join(root, `docs/${name}.md`), 'utf8');
