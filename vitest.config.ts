@@ -1,18 +1,34 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
+/** Tests that need a process to themselves: they put something else in a module's place, or count for a whole process. */
+const alone = ['test/advisories/**/*.test.ts', 'test/e2e/observability/**/*.test.ts', 'test/endurance/**/*.test.ts'];
+
+/** Runs of minutes have a configuration of their own. */
+const long = ['test/chaos/**', 'test/soak/**'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Runs of minutes have a configuration of their own.
-    exclude: [...configDefaults.exclude, 'test/chaos/**', 'test/soak/**'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     // Vitest would wait one second alone; what a busy machine does late is no failure.
     expect: { poll: { timeout: 10_000 } },
     pool: 'forks',
     // Most of a test's time is waiting, and Vitest leaves a core free otherwise.
-    maxWorkers: Math.max(2, availableParallelism()),
+    maxWorkers: Math.max(3, availableParallelism()),
     reporters: ['default', ['json', { outputFile: 'var/tests.json' }]],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...alone, ...long],
+          // A process loads what it tests once, which takes longer than most files' tests.
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: 'alone', include: alone } },
+    ],
   },
 });
