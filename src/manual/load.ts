@@ -84,6 +84,7 @@ async function readOpenApi(
     path,
     source_url: path === undefined ? entry.source : undefined,
     base_url: entry.base_url,
+    allow_private_hosts: entry.allow_private_hosts,
     include: entry.include,
     exclude: entry.exclude,
     upstream_auth: entry.upstream_auth,

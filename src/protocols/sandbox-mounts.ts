@@ -57,6 +57,13 @@ function privateMounts(tmpBytes: number | undefined): readonly string[] {
   ];
 }
 
+/** What of the host's files a program sees: the system's own and what its options name. */
+export function shownPaths(options: SandboxOptions): readonly string[] {
+  const { read_only_paths = [], writable_paths = [], working_directory, command } = options;
+  const named = [...read_only_paths, ...writable_paths, ...(working_directory ? [working_directory] : [])];
+  return ['/usr', ...systemRoots, ...systemFiles, ...named, command];
+}
+
 function extraMounts(options: SandboxOptions): readonly string[] {
   const writable = options.writable_paths ?? [];
   const cwd = options.working_directory;

@@ -169,6 +169,29 @@ describeWithProgram('bwrap', 'a cli tool', () => {
       expect(binding.notices.map((notice) => notice.rule)).toEqual(['sandbox-none']);
     });
 
+    it('says at load which file among the arguments the sandbox does not show, and how to show it', () => {
+      const poem = join(folder, 'collection', 'poem.txt');
+      const noticesOf = (arg: string, more: object = {}) =>
+        prepare({ command: '/bin/cat', args: ['-n', arg], ...more }).binding.notices;
+      const pointer = '/tools/0/tool_call_template/args/1';
+      for (const arg of [poem, 'collection/poem.txt']) {
+        expect(noticesOf(arg)).toMatchObject([{ rule: 'sandbox-hides-file', severity: 'warning', pointer }]);
+      }
+      expect(noticesOf(poem, { read_only_paths: [folder] })).toEqual([]);
+      expect(noticesOf('poem.txt', { working_directory: './collection' })).toEqual([]);
+      for (const arg of [
+        '/usr/bin/env',
+        '/etc/alternatives',
+        '/',
+        '/tmp',
+        '/dev/null',
+        'collection',
+        '/no/such/file',
+      ]) {
+        expect(noticesOf(arg), arg).toEqual([]);
+      }
+    });
+
     it('works in its directory, read-only unless the template says writable', async () => {
       const work = join(folder, 'collection');
       const script = 'cat poem.txt; echo new > new.txt && echo written; rm -f new.txt';

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { LoadError } from '../../src/core/index.js';
+import { mcpTemplateSchema } from '../../src/protocols/mcp-template.js';
+import { makeBinding } from '../support/binding.js';
 import {
   callJson,
   catchError,
@@ -74,6 +76,19 @@ describeWithProgram('bwrap', 'an MCP server in the sandbox', () => {
     expect(error.code).toBe('upstream_failed');
     expect(await callJson(echo, { text: 'again' })).toBe('again');
     expect(reports.map(({ kind }) => kind)).toEqual(['failed', 'restarted']);
+  });
+
+  it('is said at load to miss its script where the sandbox does not show it', () => {
+    const binding = makeBinding();
+    const { protocol } = createHarness();
+    const prepare = (server: object) =>
+      protocol.prepare(mcpTemplateSchema.parse({ call_template_type: 'mcp', server_config: server }), binding);
+    prepare(hostileServer());
+    expect(binding.notices).toEqual([]);
+    prepare({ ...hostileServer(), read_only_paths: [] });
+    expect(binding.notices).toMatchObject([
+      { rule: 'sandbox-hides-file', pointer: '/tools/0/tool_call_template/server_config/args/0' },
+    ]);
   });
 
   it.each([

@@ -36,6 +36,8 @@ export interface ImportOptions {
   readonly exclude?: Selection | undefined;
   /** The upstream's credential in the UTCP auth shape; then no tool gets an `auth` from the document. */
   readonly upstream_auth?: JsonObject | undefined;
+  /** Hosts that are meant though private or spoken to in plain http: of these nothing is reported. */
+  readonly allow_private_hosts?: readonly string[] | undefined;
   /** Reads files that the document refers to; without it a reference to another file is refused. */
   readonly io?: ReferenceIo | undefined;
   /** Told after every slice of operations, and at the end. */
@@ -98,7 +100,10 @@ export async function importOpenApiDocument(
     }
   }
   options.onProgress?.(operations.length, operations.length);
-  for (const [server, operation] of servers) reportServer(server, operation, findings);
+  const meant = options.allow_private_hosts ?? [];
+  for (const [server, operation] of servers) {
+    if (!meant.includes(new URL(server).hostname)) reportServer(server, operation, findings);
+  }
   refuseEmpty(tools, reports, findings);
   const manual = { utcp_version: utcpVersion, manual_version: versionOf(references.root), tools };
   return { manual, findings: findings.list, operations: reports, pointers, attached: references.attached };

@@ -91,3 +91,13 @@ async function paste(line: string): Promise<Answer> {
   const end = out.lastIndexOf('\n');
   return { status: Number(out.slice(end + 1)), json: JSON.parse(out.slice(0, end)) };
 }
+
+it('a command ends with its own exit code when its reader has seen enough', async () => {
+  const child = spawn(process.execPath, [join(folder, 'cli/main.js'), 'check'], { cwd: root, stdio: 'pipe' });
+  child.stdout.destroy();
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  expect([(await once(child, 'close'))[0], said]).toEqual([0, '']);
+});

@@ -285,6 +285,11 @@ describe('servers', () => {
     expect((await importOperation(operation, { servers: [{ url }] })).rules).toEqual(['openapi-server-private']);
   });
 
+  it.each(['http://127.0.0.1:8080', 'http://api.example'])('that the configuration allows are not: %s', async (url) => {
+    const allow_private_hosts = ['127.0.0.1', 'api.example'];
+    expect((await importOperation(operation, { servers: [{ url }] }, { allow_private_hosts })).rules).toEqual([]);
+  });
+
   it('that speak plain http are reported', async () => {
     const { rules } = await importOperation(operation, { servers: [{ url: 'http://api.example' }] });
     expect(rules).toEqual(['openapi-server-plain']);
