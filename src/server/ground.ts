@@ -20,8 +20,13 @@ export async function openGround(
 ): Promise<Ground> {
   const traces = await openTraces(loaded, report);
   const sink = new CountingSink(given.sink ?? openSink(loaded, report));
-  const state = given.state ?? (await openSharedState(loaded, sink, report));
-  return { sink, state, traces };
+  try {
+    return { sink, state: given.state ?? (await openSharedState(loaded, sink, report)), traces };
+  } catch (error) {
+    await sink.close();
+    await traces?.close();
+    throw error;
+  }
 }
 
 /** Where lines for the operator go unless told. */

@@ -1,7 +1,8 @@
 import { answerChecklist, describeChecklist, type GatehouseConfig, type LoadedConfig } from '../config/index.js';
 import { LoadError } from '../core/index.js';
 
-const fixedSections = ['server', 'security_log', 'state', 'mcp', 'tracing', 'example'] as const;
+/** Sections that a reload can't change; docs/lifecycle.md names them. */
+export const fixedSections = ['server', 'security_log', 'state', 'mcp', 'tracing', 'example'] as const;
 
 /** The sections of a configuration that are read at the start alone. */
 export type FixedSections = Pick<GatehouseConfig, (typeof fixedSections)[number]>;

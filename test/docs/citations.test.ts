@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { fixedSections } from '../../src/server/load-refusal.js';
 import { isCarried, readCitations } from '../support/citation.js';
 
 const docs = join(import.meta.dirname, '../../docs');
@@ -24,6 +25,15 @@ describe('the tests that pages cite', () => {
     expect(isCarried({ file: 'test/docs/no-such-file.test.ts', title: 'are there: docs/%s' })).toBe(false);
   });
 });
+
+it.each(['architecture.md', 'configuration.md', 'lifecycle.md'])(
+  'docs/%s names what is read at the start alone',
+  (page) => {
+    const names = fixedSections.map((section) => `\`${section}\``);
+    const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)} are read at the start`;
+    expect(read(page).replace(/\s+/g, ' ')).toContain(list);
+  },
+);
 
 it('docs/README.md leads to every page but those of the lint rules, which have an index of their own', () => {
   const own = pages.filter((page) => page !== 'README.md' && !/^lint\/(?!README)/.test(page));
