@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import type { CallTemplate } from '../../src/core/index.js';
 import { issueCertificate, makeAuthority, writeFiles } from '../support/certificates.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
-import { eventually, openDescriptors, whenStill } from '../support/processes.js';
+import { eventually, whenStill } from '../support/processes.js';
+import { countResources, expectNothingLeft } from '../support/resources.js';
 import { cancelAfter, failureOf, openStream, readStream, runMany, sendEvents } from '../support/stream.js';
 import { sendJson, startUpstream, type TestUpstream, type UpstreamHandler } from '../support/upstream.js';
 import { portOf } from '../support/websocket-upstream.js';
@@ -432,7 +433,7 @@ describe('what event streams leave behind', () => {
     const prepared = prepare(sse(upstream), ['mode'], options, registry);
     const briefly = prepare(sse(upstream, { timeout: 0.05 }), ['mode'], options, registry);
     await call(prepared, { mode: 'end' });
-    const before = { descriptors: openDescriptors(), resources: process.getActiveResourcesInfo().length };
+    const before = countResources();
 
     const one = async (index: number) => {
       if (index % 20 === 7) return failure(briefly, { mode: 'hang' });
@@ -455,12 +456,6 @@ describe('what event streams leave behind', () => {
         (open) => open === 0,
       ),
     ).toBe(0);
-    const left = () => ({ descriptors: openDescriptors(), resources: process.getActiveResourcesInfo().length });
-    const after = await eventually(
-      left,
-      (now) => now.descriptors <= before.descriptors && now.resources <= before.resources,
-    );
-    expect(after.descriptors).toBeLessThanOrEqual(before.descriptors);
-    expect(after.resources).toBeLessThanOrEqual(before.resources);
+    await expectNothingLeft(before);
   }, 60_000);
 });

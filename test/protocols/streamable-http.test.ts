@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { CallTemplate } from '../../src/core/index.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
-import { eventually, openDescriptors, whenStill } from '../support/processes.js';
+import { eventually, whenStill } from '../support/processes.js';
+import { countResources, expectNothingLeft } from '../support/resources.js';
 import { cancelAfter, failureOf, openStream, readStream, runMany } from '../support/stream.js';
 import { sendJson, startUpstream, type TestUpstream, type UpstreamHandler } from '../support/upstream.js';
 
@@ -185,7 +186,7 @@ describe('the request and the ends of a streamable_http stream', () => {
     const prepared = prepare(streamable(upstream), ['mode'], options, registry);
     const briefly = prepare(streamable(upstream, { timeout: 50 }), ['mode'], options, registry);
     await call(prepared, { mode: 'end' });
-    const before = { descriptors: openDescriptors(), resources: process.getActiveResourcesInfo().length };
+    const before = countResources();
     const one = async (index: number) => {
       if (index % 20 === 7) return failure(briefly, { mode: 'hang' });
       if (index % 20 === 13) return failure(prepared, { mode: 'hang' }, cancelAfter(makeScope(), 'client_aborted', 5));
@@ -200,12 +201,6 @@ describe('the request and the ends of a streamable_http stream', () => {
         (open) => open === 0,
       ),
     ).toBe(0);
-    const left = () => ({ descriptors: openDescriptors(), resources: process.getActiveResourcesInfo().length });
-    const after = await eventually(
-      left,
-      (now) => now.descriptors <= before.descriptors && now.resources <= before.resources,
-    );
-    expect(after.descriptors).toBeLessThanOrEqual(before.descriptors);
-    expect(after.resources).toBeLessThanOrEqual(before.resources);
+    await expectNothingLeft(before);
   }, 60_000);
 });

@@ -5,7 +5,8 @@ import { CallScope, LoadError } from '../../src/core/index.js';
 import { makeBinding } from '../support/binding.js';
 import { issueCertificate, makeAuthority, writeFiles } from '../support/certificates.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
-import { eventually, openDescriptors } from '../support/processes.js';
+import { eventually } from '../support/processes.js';
+import { countResources, expectNothingLeft } from '../support/resources.js';
 import { cancelAfter, failureOf, openStream, readStream, runMany } from '../support/stream.js';
 import { sendJson, startUpstream } from '../support/upstream.js';
 import {
@@ -372,7 +373,7 @@ describe('what websocket calls leave behind', () => {
     const kept = prepare(ws(upstream, { keep_alive: true }), ['mode'], options, registry);
     const briefly = prepare(ws(upstream, { timeout: 0.05 }), ['mode'], options, registry);
     await call(prepared, { mode: 'end' });
-    const before = { descriptors: openDescriptors(), resources: process.getActiveResourcesInfo().length };
+    const before = countResources();
     const one = async (index: number) => {
       if (index % 20 === 7) return failure(briefly, { mode: 'hang' });
       if (index % 20 === 13) return failure(prepared, { mode: 'hang' }, cancelAfter(makeScope(), 'client_aborted', 5));
@@ -387,12 +388,6 @@ describe('what websocket calls leave behind', () => {
         (open) => open === 0,
       ),
     ).toBe(0);
-    const left = () => ({ descriptors: openDescriptors(), resources: process.getActiveResourcesInfo().length });
-    const after = await eventually(
-      left,
-      (now) => now.descriptors <= before.descriptors && now.resources <= before.resources,
-    );
-    expect(after.descriptors).toBeLessThanOrEqual(before.descriptors);
-    expect(after.resources).toBeLessThanOrEqual(before.resources);
+    await expectNothingLeft(before);
   }, 60_000);
 });
