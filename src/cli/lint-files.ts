@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { LoadError } from '../core/index.js';
+import { codeOf, LoadError } from '../core/index.js';
 import { replaceFile } from '../files/atomic-file.js';
 import {
   fileIo,
@@ -98,7 +98,7 @@ function writeMended(path: string, file: string, text: string): void {
   try {
     replaceFile(path, text);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = codeOf(error) ?? 'unknown';
     const message = `The mended file cannot be written (${code}).`;
     throw LoadError.of({ rule: 'file-unwritable', file, pointer: '', message, mend: 'Make it writable.' });
   }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { LoadError } from '../core/index.js';
+import { codeOf, LoadError } from '../core/index.js';
 import type { Io } from './command.js';
 
 /** Refuses a file that is there already; asked ahead of long work. Throws LoadError. */
@@ -22,7 +22,7 @@ export function writeOutput(file: string, text: string, force: boolean, io: Io):
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text, { flag: force ? 'w' : 'wx' });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = codeOf(error) ?? 'unknown';
     if (code === 'EEXIST') refuseExisting(file, io);
     throw LoadError.of({
       rule: 'file-unwritable',

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { answerChecklist, describeChecklist, type LoadedConfig } from '../config/index.js';
-import { type Finding, LoadError } from '../core/index.js';
+import { codeOf, type Finding, LoadError } from '../core/index.js';
 import { Reloader } from '../server/reload.js';
 import { buildServer } from '../server/server.js';
 import { Primary, type Served, WorkerStartError } from '../server/workers/primary.js';
@@ -100,7 +100,7 @@ async function start(service: Service, loaded: LoadedConfig, io: Io): Promise<Se
     return await service.serve();
   } catch (error) {
     await service.close({ at_once: true });
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error) ?? '';
     if (['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'].includes(code)) {
       const { host, port } = loaded.config.server;
       io.err(

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { isJsonObject, type JsonObject } from '../core/index.js';
+import { codeOf, isJsonObject, type JsonObject } from '../core/index.js';
 import { ToolError } from './errors.js';
 
 /** What was accepted of one provider. */
@@ -95,7 +95,7 @@ function readIfPresent(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw unusable(file, error);
   }
 }

@@ -96,3 +96,8 @@ export class GatehouseError extends Error {
     return this.details.reason ?? this.code;
   }
 }
+
+/** The system's code of an error, such as `ENOENT`; undefined where it has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { codeOf } from '../core/index.js';
 import { replaceFile } from '../files/atomic-file.js';
 import { type Block, type BlockList, MemoryBlockList } from './blocks.js';
 
@@ -170,7 +171,7 @@ function readEntry(file: string): { caller: string; until_ms: number; reason: st
     const { caller, until, reason } = entrySchema.parse(JSON.parse(readFileSync(file, 'utf8')));
     return { caller, until_ms: until === null ? Number.POSITIVE_INFINITY : Date.parse(until), reason };
   } catch (error) {
-    const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const isGone = codeOf(error) === 'ENOENT';
     return isGone ? 'gone' : undefined;
   }
 }

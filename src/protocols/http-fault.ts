@@ -1,4 +1,4 @@
-import { type ErrorCode, GatehouseError } from '../core/index.js';
+import { codeOf, type ErrorCode, GatehouseError } from '../core/index.js';
 
 /** What a failed connection is called, in errors and in `upstream.failed`. */
 export type FaultReason =
@@ -52,7 +52,7 @@ export function describeFault(error: unknown): GatehouseError {
 function findReason(error: unknown): FaultReason {
   // Node tries every address of a name and throws what all of them failed with.
   if (error instanceof AggregateError && error.errors.length > 0) return findReason(error.errors[0]);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error) ?? '';
   const known = reasons[code];
   if (known) return known;
   if (code.startsWith('HPE_')) return 'answer_malformed';

@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import type { ServerConfig } from '../config/index.js';
+import { codeOf } from '../core/index.js';
 
 /** What `/readyz?verbose` tells an operator. */
 export interface Readiness {
@@ -46,7 +47,7 @@ export class AdminListener {
     try {
       await this.#app.listen({ host, port });
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+      const code = codeOf(error) ?? 'unknown';
       this.#report(
         `The admin listener cannot open ${host}:${port} (${code}); set server.admin.port. There are no metrics.`,
       );

@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../../config/index.js';
-import { type Finding, LoadError } from '../../core/index.js';
+import { codeOf, type Finding, LoadError } from '../../core/index.js';
 import { openSharedState, reportToStandardError } from '../ground.js';
 import { buildServer, type GatehouseServer } from '../server.js';
 import { digestOf } from './digest.js';
@@ -92,7 +92,7 @@ class Worker {
 
 function describeFailure(error: unknown): { findings: readonly Finding[]; code: string } {
   if (error instanceof LoadError) return { findings: error.findings, code: '' };
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error) ?? '';
   const message = error instanceof Error ? error.message : String(error);
   return { findings: [{ rule: 'internal', severity: 'error', pointer: '', message, mend: '' }], code };
 }
