@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { answerChecklist } from '../../src/config/index.js';
-import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
+import { makeFolder } from '../support/scratch.js';
 import { keyEntry, loadFiles, startServer } from '../support/server.js';
 
 /** The lines of the security guide's three checklists, as it has them. */

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { makeManual, startManualServer } from '../support/manual-server.js';
 import { describeWithProgram } from '../support/requirement.js';
+import { makeFolder } from '../support/scratch.js';
 
 const run = (args: readonly string[], environment: Record<string, string> = {}, cwd = '.') =>
   runCommand(args, { environment, cwd });

@@ -2,10 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { startManualServer } from '../support/manual-server.js';
 import { hostileServer } from '../support/mcp.js';
+import { makeFolder } from '../support/scratch.js';
 
 const auth = {
   auth_type: 'oauth2',

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { lintText, parseDocument } from '../../src/manual/index.js';
-import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { startManualServer } from '../support/manual-server.js';
+import { makeFolder } from '../support/scratch.js';
 import { bearer, keyEntry, startServer } from '../support/server.js';
 
 const get = (id: string, more: object = {}) => ({

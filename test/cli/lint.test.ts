@@ -4,10 +4,10 @@ import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lintRules } from '../../src/manual/index.js';
-import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { startManualServer } from '../support/manual-server.js';
 import { sarifSchema } from '../support/sarif.js';
+import { makeFolder } from '../support/scratch.js';
 import { keyEntry, startServer } from '../support/server.js';
 
 const clean = {

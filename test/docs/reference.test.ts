@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { describeCommand } from '../../src/cli/command.js';
 import { commands } from '../../src/cli/run.js';
 import { configSchema } from '../../src/config/index.js';
-import { type KeyEntry, listKeys, renderKeys, renderTable } from '../support/reference.js';
+import { type KeyEntry, listKeys, renderKeys } from '../support/reference.js';
+import { renderTable } from '../support/table.js';
 
 const docs = join(import.meta.dirname, '../../docs');
 const keys = listKeys(configSchema, '', configSchema.parse({}));
@@ -52,6 +53,6 @@ usage or unreadable input. Colours and progress appear on a terminal alone, and 
 
 This page is written from the commands' own help by \`npm run docs\`.
 
-${renderTable(['command', 'what it does'], list)}
+${renderTable([['command', 'what it does'], ...list])}
 ${sections.join('')}`;
 }

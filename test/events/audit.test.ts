@@ -7,7 +7,7 @@ import { verifyAudit } from '../../src/events/audit.js';
 import { Chain, parseRecord } from '../../src/events/chain.js';
 import { securityLogSchema } from '../../src/events/config.js';
 import { createEventSink } from '../../src/events/emit.js';
-import { makeFolder } from '../support/folder.js';
+import { makeFolder } from '../support/scratch.js';
 
 const keys = generateKeyPairSync('ed25519', {
   privateKeyEncoding: { type: 'pkcs8', format: 'pem' },

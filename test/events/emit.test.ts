@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { securityLogSchema } from '../../src/events/config.js';
 import { createEventSink } from '../../src/events/emit.js';
 import type { SecurityEvent } from '../../src/events/event.js';
-import { makeFolder } from '../support/folder.js';
+import { makeFolder } from '../support/scratch.js';
 
 const refusal: SecurityEvent = { event: 'auth.failure', outcome: 'failure', reason: 'unknown_key' };
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { verifyAudit } from '../../src/events/audit.js';
 import { buildSources } from '../support/build.js';
-import { makeFolder } from '../support/folder.js';
+import { makeFolder } from '../support/scratch.js';
 
 let build: string;
 beforeAll(() => {

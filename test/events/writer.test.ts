@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LogFile } from '../../src/events/file.js';
 import { LineWriter } from '../../src/events/writer.js';
-import { makeFolder } from '../support/folder.js';
+import { makeFolder } from '../support/scratch.js';
 
 /** A file that can be put on a full device and back. */
 function openSwitch(folder: string) {

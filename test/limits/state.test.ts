@@ -1,9 +1,9 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { stateSchema } from '../../src/limits/config.js';
 import { openState } from '../../src/limits/state.js';
-import { makeFolder } from '../support/folder.js';
 import { startRedis } from '../support/redis.js';
 import { describeWithProgram } from '../support/requirement.js';
+import { makeFolder } from '../support/scratch.js';
 import { limitOf } from './limiter-suite.js';
 
 const address = (name: string) => [limitOf(1, 60_000, 'auth_failures_per_minute', name)];

@@ -5,10 +5,10 @@ import { compactVerify, importJWK, type JWK } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { JsonObject } from '../../src/core/index.js';
 import { canonicalizeJson, manualSignatureHeader } from '../../src/signing/index.js';
-import { makeFolder } from '../support/folder.js';
 import { runCommand } from '../support/io.js';
 import { makeManual } from '../support/manual-server.js';
 import { connectOfficial } from '../support/official-client.js';
+import { makeFolder } from '../support/scratch.js';
 import { bearer, keyEntry, loadFiles, startServer, type TestServer } from '../support/server.js';
 
 const config = {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { renderTable } from './table.js';
 
 /** One key of the configuration, as the reference says it. */
 export interface KeyEntry {
@@ -34,14 +35,7 @@ export function listKeys(schema: z.ZodType, path: string, defaults: unknown): re
 /** A table of keys in Markdown, its columns aligned as Biome's and everyone's formatters do. */
 export function renderKeys(entries: readonly KeyEntry[]): string {
   const rows = entries.map(({ key, value, fallback, description }) => [`\`${key}\``, value, fallback, description]);
-  return renderTable(['key', 'value', 'default', 'what'], rows);
-}
-
-/** A Markdown table with aligned columns. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
-  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join('\n');
+  return renderTable([['key', 'value', 'default', 'what'], ...rows]);
 }
 
 function memberOf(value: unknown, name: string): unknown {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { makeFolder } from './folder.js';
+import { makeFolder } from './scratch.js';
 
 const root = join(import.meta.dirname, '../..');
 

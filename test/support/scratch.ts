@@ -22,3 +22,16 @@ export function useSharedScratch(): (name: string) => string {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return (name) => join(folder, name);
 }
+
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder of its own for one test, gone after it. */
+export function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+  folders.push(folder);
+  return folder;
+}

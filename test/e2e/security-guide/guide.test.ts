@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createClient, RateLimitedError } from '../../../src/client/index.js';
-import { makeFolder } from '../../support/folder.js';
+import { makeFolder } from '../../support/scratch.js';
 import { bearer, keyEntry, startServer } from '../../support/server.js';
 import { sendJson, startUpstream } from '../../support/upstream.js';
 
