@@ -74,6 +74,20 @@ describe('a start that cannot be', () => {
   });
 });
 
+describe('SIGHUP', () => {
+  it('loads the configuration anew, though no file has changed', async () => {
+    const { gate } = prepare();
+    await gate.start();
+    const countLoads = async () => {
+      const metrics = await (await fetch(`${gate.admin}/metrics`)).text();
+      return /^gatehouse_security_events_total\{[^}]*config\.loaded[^}]*\} (\d+)$/m.exec(metrics)?.[1];
+    };
+    expect(await countLoads()).toBe('1');
+    gate.child.kill('SIGHUP');
+    await expect.poll(countLoads, { timeout: 10_000 }).toBe('2');
+  });
+});
+
 describe('SIGTERM', () => {
   it('turns readiness at once, lets calls finish, closes streams with a word, and ends with 0', async () => {
     const { gate, files } = prepare({ server: { drain_delay_ms: 400 } });
