@@ -9,6 +9,7 @@ const long = ['test/chaos/**', 'test/soak/**'];
 
 export default defineConfig({
   test: {
+    setupFiles: ['test/support/setup.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     // Vitest would wait one second alone; what a busy machine does late is no failure.

@@ -1,4 +1,3 @@
-import { afterEach } from 'vitest';
 import {
   type Arguments,
   CallScope,
@@ -9,17 +8,13 @@ import {
 import type { UpstreamReport } from '../../src/protocols/protocol.js';
 import { createProtocols, type ProtocolRegistry } from '../../src/protocols/registry.js';
 import { type BindingOptions, inputsOf, makeBinding } from './binding.js';
-
-const registries: ProtocolRegistry[] = [];
-afterEach(async () => {
-  for (const registry of registries.splice(0)) await registry.close();
-});
+import { endAfterTest } from './cleanup.js';
 
 /** A registry that ends with the test, and what it reported. */
 export function makeRegistry(): { readonly registry: ProtocolRegistry; readonly reports: UpstreamReport[] } {
   const reports: UpstreamReport[] = [];
   const registry = createProtocols({ report: (report) => reports.push(report) });
-  registries.push(registry);
+  endAfterTest(() => registry.close());
   return { registry, reports };
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { endAfterTest } from './cleanup.js';
 
 /** A folder for each test, which is taken away after it; the result gives a path in it. */
 export function useScratch(): (name: string) => string {
@@ -23,15 +24,9 @@ export function useSharedScratch(): (name: string) => string {
   return (name) => join(folder, name);
 }
 
-const folders: string[] = [];
-
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
 /** A folder of its own for one test, gone after it. */
 export function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
-  folders.push(folder);
+  endAfterTest(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

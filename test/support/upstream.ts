@@ -1,8 +1,8 @@
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import { afterEach } from 'vitest';
 import type { Identity } from './certificates.js';
+import { endAfterTest } from './cleanup.js';
 
 /** What an upstream was asked. */
 export interface SeenRequest {
@@ -28,15 +28,10 @@ export interface TestUpstream {
 /** Answers one request whose body has been read. */
 export type UpstreamHandler = (request: SeenRequest, response: ServerResponse) => void;
 
-const running: TestUpstream[] = [];
-afterEach(async () => {
-  for (const upstream of running.splice(0)) await upstream.close();
-});
-
 /** Starts an upstream that ends with the test; over TLS when it has an identity. */
 export async function startUpstream(handler: UpstreamHandler, identity?: Identity, port = 0): Promise<TestUpstream> {
   const upstream = await openUpstream(handler, identity, port);
-  running.push(upstream);
+  endAfterTest(() => upstream.close());
   return upstream;
 }
 
