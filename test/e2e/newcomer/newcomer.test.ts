@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +60,23 @@ describeWithProgram('curl', 'npm start', () => {
     const second = await start([], /server\.ready/);
     expect(await stop(second.server)).toBe(0);
   });
+});
+
+it.each([
+  ['start', ['start', '-s']],
+  ['gatehouse', ['run', '-s', 'gatehouse', '--', 'serve']],
+])('a SIGTERM to npm ends what npm %s runs', async (_script, args) => {
+  const npm = spawn('npm', args, {
+    cwd: root,
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const lines = createInterface({ input: npm.stdout })[Symbol.asyncIterator]();
+  const { pid } = JSON.parse(String((await lines.next()).value));
+  const ended = once(npm, 'exit');
+  npm.kill('SIGTERM');
+  await ended;
+  await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
 });
 
 describeWithProgram('curl', 'a server with a public URL', () => {
