@@ -1,8 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Tests that need a process to themselves: they put something else in a module's place, or count for a whole process. */
-const alone = ['test/advisories/**/*.test.ts', 'test/e2e/observability/**/*.test.ts', 'test/endurance/**/*.test.ts'];
+/** Tests that need a process to themselves: they put something else in a module's place, or count or weigh a whole process. */
+const alone = [
+  'test/advisories/**/*.test.ts',
+  'test/e2e/observability/**/*.test.ts',
+  'test/endurance/**/*.test.ts',
+  'test/e2e/official-client/large.test.ts',
+  'test/limits/anomaly.test.ts',
+  'test/manual/openapi/import.test.ts',
+  'test/protocols/mcp-hostile.test.ts',
+];
 
 /** Runs of minutes have a configuration of their own. */
 const long = ['test/chaos/**', 'test/soak/**'];
