@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import {
   type EveryProtocol,
@@ -47,11 +47,12 @@ describeWithProgram('bwrap', 'a running server leaves no process, socket, file d
     { timeout: 5 * minutes },
     async (one) => {
       const gate = await startEveryProtocol(upstreams, [one], places);
+      onTestFinished(() => gate.close());
       const running = childProcesses();
       const inRow = await exercise(gate, [one], sequential, 1);
       const atOnce = await exercise(gate, [one], parallel, parallel);
       expectEveryEnding(one, inRow, sequential);
-      expectEveryEnding(one, atOnce, parallel);
+      expectSomeOfEachEnding(one, atOnce, parallel);
       await expectQuiet(gate, running);
       await gate.close();
       await expectNothingAtAll();
@@ -62,6 +63,7 @@ describeWithProgram('bwrap', 'a running server leaves no process, socket, file d
     timeout: 5 * minutes,
   }, async () => {
     const gate = await startEveryProtocol(upstreams, protocolCases.slice(0, 1), places);
+    onTestFinished(() => gate.close());
     const running = childProcesses();
     await runMany(sequential, 1, (turn) => converse(gate.url, turn));
     await runMany(parallel, parallel, (turn) => converse(gate.url, turn));
@@ -160,6 +162,15 @@ function expectEveryEnding({ type, hangs }: ProtocolCase, endings: Endings, coun
   if (hangs) expect(endings.get('504')).toBe(share);
   if (hangs) expect(endings.get('aborted')).toBe(2 * share);
   expect(endings.get('200')).toBeGreaterThanOrEqual(15 * share);
+}
+
+/** At once, a call may wait behind others until its own end is another's (503, 504): of each there are some. */
+function expectSomeOfEachEnding({ type, hangs }: ProtocolCase, endings: Endings, count: number): void {
+  const some = count / 40;
+  const isFile = type === 'text' || type === 'file';
+  const expected = ['200', '400', ...(isFile ? [] : ['502']), ...(hangs ? ['504', 'aborted'] : [])];
+  expect(expected.filter((ending) => (endings.get(ending) ?? 0) < some)).toEqual([]);
+  expect([...endings.values()].reduce((sum, ended) => sum + ended, 0)).toBe(count);
 }
 
 /** One connection: a message answered, then closed well, cut, or cut with a call under way. */
