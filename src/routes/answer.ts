@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Gate } from '../pipeline/index.js';
+import { Outbox } from './outbox.js';
 
 /** Header names and values in turn, as Node takes them. */
 export type Head = readonly string[];
@@ -22,6 +23,7 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
     reply.headers(standard).header('x-request-id', request.exchange.request_id);
     if (isLast(gate, request)) reply.header('connection', 'close');
   };
+  const outbox = new Outbox();
   const list: Head = [...Object.entries(standard).flat(), 'x-request-id'];
   const send: Answers['send'] = is_guest
     ? (_request, reply, status, head, body) => void reply.code(status).headers(toRecord(head)).send(body)
@@ -30,7 +32,7 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
         reply.hijack();
         const closing = isLast(gate, request) ? ['connection', 'close'] : [];
         raw.writeHead(status, [...list, request.exchange.request_id, ...closing, ...head]);
-        raw.end(body);
+        outbox.end(raw, body);
       };
   return { send, dress };
 }
