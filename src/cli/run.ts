@@ -1,61 +1,50 @@
 import { LoadError } from '../core/index.js';
-import { approveCommand } from './approve.js';
-import { auditCommand } from './audit.js';
-import { callCommand } from './call.js';
-import { callersCommand } from './callers.js';
-import { checkCommand } from './check.js';
 import { type Command, describeCommand, exitCodes, type Io, parseCommand, UsageError } from './command.js';
-import { diffCommand } from './diff.js';
-import { explainCommand } from './explain.js';
-import { importCommand } from './import.js';
-import { initCommand } from './init.js';
-import { keysCommand } from './keys.js';
-import { lintCommand } from './lint.js';
-import { manualCommand } from './manual.js';
-import { serveCommand } from './serve.js';
-import { signCommand } from './sign.js';
 import { renderFindings, renderFindingsJson } from './terminal.js';
-import { tokenCommand } from './token.js';
-import { toolsCommand } from './tools.js';
 import { readVersion } from './version.js';
 
+/** Every command by name, in the order of the help. Each is read when it is asked for: all of them take half a second. */
+const loaders: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve.js')).serveCommand,
+  init: async () => (await import('./init.js')).initCommand,
+  import: async () => (await import('./import.js')).importCommand,
+  lint: async () => (await import('./lint.js')).lintCommand,
+  diff: async () => (await import('./diff.js')).diffCommand,
+  check: async () => (await import('./check.js')).checkCommand,
+  manual: async () => (await import('./manual.js')).manualCommand,
+  explain: async () => (await import('./explain.js')).explainCommand,
+  approve: async () => (await import('./approve.js')).approveCommand,
+  keys: async () => (await import('./keys.js')).keysCommand,
+  callers: async () => (await import('./callers.js')).callersCommand,
+  token: async () => (await import('./token.js')).tokenCommand,
+  sign: async () => (await import('./sign.js')).signCommand,
+  audit: async () => (await import('./audit.js')).auditCommand,
+  tools: async () => (await import('./tools.js')).toolsCommand,
+  call: async () => (await import('./call.js')).callCommand,
+};
+
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [
-  serveCommand,
-  initCommand,
-  importCommand,
-  lintCommand,
-  diffCommand,
-  checkCommand,
-  manualCommand,
-  explainCommand,
-  approveCommand,
-  keysCommand,
-  callersCommand,
-  tokenCommand,
-  signCommand,
-  auditCommand,
-  toolsCommand,
-  callCommand,
-];
+export function loadCommands(): Promise<Command[]> {
+  return Promise.all(Object.values(loaders).map((load) => load()));
+}
 
 /** Runs one command line and gives its exit code: 0 good, 1 findings, 2 wrong usage or unreadable input. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    io.out(describeCommands());
+    io.out(await describeCommands());
     return name === undefined ? exitCodes.usage : exitCodes.good;
   }
   if (name === '--version' || name === '-v') {
     io.out(readVersion());
     return exitCodes.good;
   }
-  const command = commands.find((candidate) => candidate.name === name);
-  if (!command) {
-    io.err(`gatehouse: there is no command ${name}\n\n${describeCommands()}`);
+  const load = Object.hasOwn(loaders, name) ? loaders[name] : undefined;
+  if (!load) {
+    io.err(`gatehouse: there is no command ${name}\n\n${await describeCommands()}`);
     return exitCodes.usage;
   }
-  return runCommand(command, rest, io);
+  return runCommand(await load(), rest, io);
 }
 
 async function runCommand(command: Command, args: readonly string[], io: Io): Promise<number> {
@@ -81,7 +70,8 @@ async function runCommand(command: Command, args: readonly string[], io: Io): Pr
   }
 }
 
-function describeCommands(): string {
+async function describeCommands(): Promise<string> {
+  const commands = await loadCommands();
   const width = Math.max(...commands.map(({ name }) => name.length));
   return [
     'Usage: gatehouse COMMAND [options]',
