@@ -46,6 +46,7 @@ export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void
     traceStage(gate, 'authorize', authorizeCall),
     traceStage(gate, 'limit', createLimit(gate, 'call')),
   ];
+  const readBody = (validate: Hook) => createBodyStage({ max_bytes: parts.max_body_bytes, validate, handle: call });
   const validate = (source: ArgumentSource) => traceStage(gate, 'validate', createValidate(source));
   const url = '/tools/:manual/:tool';
   const onRequest = [createMark(gate, 'call', url), ...stages];
@@ -56,7 +57,7 @@ export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void
 
   function addPost(path: string, before: Hook[], preHandler: Hook): void {
     if (parts.is_guest) app.post(path, { onRequest: before, preHandler }, call);
-    else app.post(path, { onRequest: [...before, createBodyStage(parts.max_body_bytes, preHandler, call)] }, call);
+    else app.post(path, { onRequest: [...before, readBody(preHandler)] }, call);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import type { ServerConfig } from '../config/index.js';
 import { LoadError } from '../core/index.js';
+import { DivertibleMessage } from '../routes/incoming.js';
 import { Http2Side, maxHeaderBytes } from './http2.js';
 
 /** The public listener: HTTP/1.1, and HTTP/2 beside it where the configuration says so. */
@@ -29,6 +30,7 @@ export function createListener(settings: ServerConfig): Listener {
     // Node looks for slow senders every 30 s unless told, which would make the timeouts above that much longer.
     connectionsCheckingInterval: Math.min(1000, Math.ceil(headers_timeout_ms / 4)),
     maxHeaderSize: maxHeaderBytes,
+    IncomingMessage: DivertibleMessage,
   };
   const server = tls
     ? createTls({ ...options, handshakeTimeout: headers_timeout_ms }, tls, settings.http2)
