@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:http2';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -70,29 +71,17 @@ async function discoverByHttp2(identity: Partial<Identity>, ...requests: Record<
   return statuses;
 }
 
-function discover(identity: Partial<Identity>, headers: Record<string, string> = {}) {
+async function discover(identity: Partial<Identity>, headers: Record<string, string> = {}) {
   const { port } = new URL(server.url);
-  return new Promise<{ status: number | undefined; reason: string | undefined; caller: string | undefined }>(
-    (resolve, reject) => {
-      const options = {
-        host: '127.0.0.1',
-        port,
-        path: '/utcp',
-        ca: authority.cert,
-        agent: false,
-        headers,
-        ...identity,
-      };
-      request(options, (response) => {
-        response.resume().on('end', () => {
-          const [event] = server.sink.about(String(response.headers['x-request-id']));
-          resolve({ status: response.statusCode, reason: event?.reason, caller: event?.caller });
-        });
-      })
-        .on('error', reject)
-        .end();
-    },
-  );
+  const options = { host: '127.0.0.1', port, path: '/utcp', ca: authority.cert, agent: false, headers, ...identity };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(options, resolve).on('error', reject).end();
+  });
+  await response.resume().toArray();
+  // Over TLS an answer can be read before the server knows that it is written.
+  const find = () => server.sink.about(String(response.headers['x-request-id'])).at(0);
+  await expect.poll(find).toBeDefined();
+  return { status: response.statusCode, reason: find()?.reason, caller: find()?.caller };
 }
 
 describe('a server that asks for client certificates', () => {
