@@ -35,8 +35,7 @@ const stages = {
     for (const runtime of gate.generation.runtimes) runtime.validate = (args) => args;
   },
   'caps and breaker'({ gate }) {
-    gate.caps.enter = () => undefined;
-    gate.caps.leave = () => undefined;
+    gate.caps.enter = () => ({ leave: () => undefined });
     for (const { breaker } of gate.generation.runtimes) {
       breaker.enter = () => 1;
       breaker.settle = () => undefined;

@@ -4,7 +4,7 @@ import type { ClientCertificate, PresentedCredential } from './credential.js';
 export const maxCredentialLength = 16_384;
 
 // RFC 6750 section 2.1: `Bearer` 1*SP b64token, the scheme in any case (RFC 9110 section 11.1).
-const bearer = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+const bearer = /^Bearer +[A-Za-z0-9\-._~+/]+=*$/i;
 // A key sent in a header of its own may hold any visible character.
 const visible = /^[\x21-\x7e]+$/;
 
@@ -45,7 +45,8 @@ export function readCredential(
 /** The token of an `Authorization: Bearer` value; undefined when it is anything else. */
 function parseBearer(authorization: string): string | undefined {
   if (authorization.length > maxCredentialLength) return undefined;
-  return bearer.exec(authorization)?.[1];
+  // A token has no space, so it begins behind the last one.
+  return bearer.test(authorization) ? authorization.slice(authorization.lastIndexOf(' ') + 1) : undefined;
 }
 
 function present(

@@ -19,10 +19,26 @@ export function renderEvent(event: SecurityEvent, time: string): string {
   if (event.request_id !== undefined) line += `,"request_id":${quote(event.request_id)}`;
   if (event.reason !== undefined) line += `,"reason":${quote(event.reason)}`;
   if (event.duration_ms !== undefined) line += number('duration_ms', Math.round(event.duration_ms * 1000) / 1000);
-  if (event.manual_digest !== undefined) line += `,"manual_digest":${quote(event.manual_digest)}`;
-  if (event.policy_digest !== undefined) line += `,"policy_digest":${quote(event.policy_digest)}`;
-  return line + renderDetails(event);
+  return line + digests.render(event.manual_digest, event.policy_digest) + renderDetails(event);
 }
+
+/** What was in force: the same in each event until the next reload, so the last text is kept. */
+class DigestText {
+  #manual: string | undefined;
+  #policy: string | undefined;
+  #text = '';
+
+  render(manual: string | undefined, policy: string | undefined): string {
+    if (manual !== this.#manual || policy !== this.#policy) {
+      this.#manual = manual;
+      this.#policy = policy;
+      this.#text = text('manual_digest', manual) + text('policy_digest', policy);
+    }
+    return this.#text;
+  }
+}
+
+const digests = new DigestText();
 
 /** The fields that one kind of event alone has. */
 function renderDetails(event: SecurityEvent): string {

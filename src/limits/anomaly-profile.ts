@@ -59,6 +59,8 @@ export class CallerProfile extends RefusalProfile {
   readonly #tools = new SeenNames();
   #unknown: DistinctNames | undefined;
   #requests = 0;
+  #lastTool: string | undefined;
+  #lastName = '';
 
   constructor(since_ms: number) {
     super();
@@ -83,6 +85,15 @@ export class CallerProfile extends RefusalProfile {
   noteTool(tool: string, at_ms: number, config: AnomaliesConfig): Evidence | undefined {
     if (!this.#tools.add(tool) || !this.#isKnown(at_ms, config)) return undefined;
     return { requests_before: this.#requests - 1, known_for_s: Math.round((at_ms - this.#since_ms) / 1000) };
+  }
+
+  /** The name of this caller's use of a tool; most callers ask for the same one many times. */
+  nameUse(caller: string, tool: string): string {
+    if (tool !== this.#lastTool) {
+      this.#lastTool = tool;
+      this.#lastName = `${caller} ${tool}`;
+    }
+    return this.#lastName;
   }
 
   noteUnknownTool(name: string, at_ms: number, names: number): Evidence | undefined {
@@ -132,9 +143,13 @@ function noteSize(usual: Baseline, direction: string, bytes: number, config: Ano
   const spread = Math.max(minimumSizeDeviation, Math.sqrt(usual.variance));
   const limit = Math.max(usual.mean + deviations * spread, usual.mean + Math.log(factor), Math.log(minimum_bytes));
   const unusual = usual.samples >= minimumSizes && size > limit;
-  const evidence = { direction, bytes, usual_bytes: Math.round(Math.exp(usual.mean)), samples: usual.samples };
+  const evidence = unusual ? describeSize(usual, direction, bytes) : undefined;
   usual.learn(Math.min(size, usual.samples >= minimumSizes ? limit : size));
-  return unusual ? evidence : undefined;
+  return evidence;
+}
+
+function describeSize(usual: Baseline, direction: string, bytes: number): Evidence {
+  return { direction, bytes, usual_bytes: Math.round(Math.exp(usual.mean)), samples: usual.samples };
 }
 
 function round(value: number): number {

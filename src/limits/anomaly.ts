@@ -120,7 +120,7 @@ class Detector implements AnomalyDetector {
     this.#find(profile, observation, 'rate_spike', profile.noteRequest(at_ms, this.#config));
     if (tool !== undefined) {
       this.#find(profile, observation, 'first_use', profile.noteTool(tool, at_ms, this.#config));
-      if (!observation.refused) this.#observeSizes(observation, `${caller} ${tool}`);
+      if (!observation.refused) this.#observeSizes(observation, profile.nameUse(caller, tool));
     }
     if (unknown_tool !== undefined) {
       const { names } = this.#config.unknown_tool_sweep;

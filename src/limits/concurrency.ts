@@ -25,8 +25,8 @@ export class ConcurrencyCaps {
     this.#caps = config;
   }
 
-  /** Enters a call, or says which cap is reached, and then nothing was entered. Each entry is left once by `leave`. */
-  enter(caller: string, tool: string, upstream: string): BusyReason | undefined {
+  /** Enters a call and gives its seat, to be left once; or says which cap is reached, and then nothing was entered. */
+  enter(caller: string, tool: string, upstream: string): Seat | BusyReason {
     const caps = this.#caps;
     const ofCaller = this.#callers.of(caller);
     const ofPair = this.#callersOf(upstream).of(caller);
@@ -36,19 +36,7 @@ export class ConcurrencyCaps {
     if (ofPair.calls >= caps.per_caller_and_upstream) return 'caller_upstream_busy';
     if (ofTool.calls >= caps.per_tool) return 'tool_busy';
     if (ofUpstream.calls >= caps.per_upstream) return 'upstream_busy';
-    ofCaller.calls++;
-    ofPair.calls++;
-    ofTool.calls++;
-    ofUpstream.calls++;
-    return undefined;
-  }
-
-  /** Leaves a call that was entered under the same names. */
-  leave(caller: string, tool: string, upstream: string): void {
-    this.#callers.of(caller).calls--;
-    this.#callersOf(upstream).of(caller).calls--;
-    this.#tools.of(tool).calls--;
-    this.#upstreams.of(upstream).calls--;
+    return new Seat(ofCaller, ofPair, ofTool, ofUpstream);
   }
 
   /** Callers, pairs of caller and upstream, tools and upstreams with a call in flight. */
@@ -67,16 +55,43 @@ export class ConcurrencyCaps {
   }
 }
 
+interface Count {
+  calls: number;
+}
+
+/** What one call in flight takes of each cap. */
+export class Seat {
+  constructor(
+    readonly ofCaller: Count,
+    readonly ofPair: Count,
+    readonly ofTool: Count,
+    readonly ofUpstream: Count,
+  ) {
+    ofCaller.calls++;
+    ofPair.calls++;
+    ofTool.calls++;
+    ofUpstream.calls++;
+  }
+
+  /** Gives it back; once. */
+  leave(): void {
+    this.ofCaller.calls--;
+    this.ofPair.calls--;
+    this.ofTool.calls--;
+    this.ofUpstream.calls--;
+  }
+}
+
 /** Names that are kept whether a call of theirs is in flight or not: taking them out and in at every call would cost more. */
 const keptNames = 1024;
 
 class InFlight {
-  readonly #counts = new Map<string, { calls: number }>();
+  readonly #counts = new Map<string, Count>();
   /** At so many names the idle ones go. */
   #sweepAt = keptNames;
 
   /** The count of a name; it must be at zero again when nobody holds it. */
-  of(name: string): { calls: number } {
+  of(name: string): Count {
     let count = this.#counts.get(name);
     if (!count) {
       if (this.#counts.size >= this.#sweepAt) this.#sweep();

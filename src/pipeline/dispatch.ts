@@ -65,9 +65,9 @@ function enterUpstream(gate: Gate, exchange: Exchange, runtime: ToolRuntime): nu
   if (exchange.recorded) throw new GatehouseError('client_aborted');
   const { tool, upstream, breaker } = runtime;
   const caller = exchange.principal?.id ?? '';
-  const busy = gate.caps.enter(caller, tool.id, upstream);
-  if (busy) throw new GatehouseError('overloaded', { reason: busy, retry_after: 1 });
-  exchange.release = () => gate.caps.leave(caller, tool.id, upstream);
+  const seat = gate.caps.enter(caller, tool.id, upstream);
+  if (typeof seat === 'string') throw new GatehouseError('overloaded', { reason: seat, retry_after: 1 });
+  exchange.seat = seat;
   const ticket = breaker.enter();
   if (ticket > 0) return ticket;
   const retry_after = Math.max(1, Math.ceil(breaker.retry_after_ms / 1000));

@@ -1,5 +1,6 @@
 import type { PermissionSet } from '../access/index.js';
 import { type Arguments, CallScope, type GatehouseError, type Principal, type Tool } from '../core/index.js';
+import type { Seat } from '../limits/index.js';
 import type { Generation } from './generation.js';
 import type { ToolRuntime } from './tool-runtime.js';
 import type { ExchangeTrace, TraceHeaders } from './trace.js';
@@ -57,8 +58,8 @@ export class Exchange {
   recorded = false;
   /** The route records it itself: a stream's outcome is known after its response is finished. */
   deferred = false;
-  /** Called once when the exchange is recorded: releases what was held for it. */
-  release: (() => void) | undefined;
+  /** Its place among the calls in flight; left when it is recorded. */
+  seat: Seat | undefined;
 
   constructor(
     readonly generation: Generation,

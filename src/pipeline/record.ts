@@ -18,7 +18,7 @@ export function createRecord(gate: Gate) {
   function record(exchange: Exchange, status: number): void {
     if (exchange.recorded) return;
     exchange.recorded = true;
-    exchange.release?.();
+    exchange.seat?.leave();
     gate.active--;
     const duration_ms = performance.now() - exchange.started_ms;
     if (exchange.verified_freshly) gate.sink.emit(describeSuccess(exchange));

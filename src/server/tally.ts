@@ -6,7 +6,7 @@ const bounds_s = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
  * than its permission check; this adds to numbers and writes the Prometheus text format (version 0.0.4) when it is scraped.
  */
 export class CountTally {
-  readonly #counts = new Map<string, Map<string, number>>();
+  readonly #counts = new Map<string, Map<string, Count>>();
 
   constructor(
     readonly name: string,
@@ -20,20 +20,27 @@ export class CountTally {
       others = new Map();
       this.#counts.set(one, others);
     }
-    others.set(other, (others.get(other) ?? 0) + 1);
+    const known = others.get(other);
+    if (known) known.count++;
+    else others.set(other, { count: 1 });
   }
 
   /** The metric family, each line ended. */
   render(): string {
     const [first, second] = this.labels;
     const lines = [...this.#counts].flatMap(([one, others]) =>
-      [...others].map(([other, count]) => {
+      [...others].map(([other, { count }]) => {
         const rest = second === undefined ? '' : `,${second}="${escapeLabel(other)}"`;
         return `${this.name}{${first}="${escapeLabel(one)}"${rest}} ${count}\n`;
       }),
     );
     return `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} counter\n${lines.join('')}`;
   }
+}
+
+/** Counted in place: to put a number back into a map is to look for its key again. */
+interface Count {
+  count: number;
 }
 
 /** Durations under one value of the label. */
