@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { type Arguments, CallScope, type JsonObject, type PreparedCall, type StreamItem } from '../core/index.js';
+import {
+  type Arguments,
+  type CallResult,
+  CallScope,
+  type JsonObject,
+  type PreparedCall,
+  type StreamItem,
+} from '../core/index.js';
 import type { ToolBinding, UpstreamSettings } from '../protocols/protocol.js';
 import type { ProtocolRegistry } from '../protocols/registry.js';
 import { isIdempotent } from '../protocols/retry.js';
@@ -178,8 +185,8 @@ class Attempt {
   }
 }
 
-function parseResult({ body }: { readonly body: Buffer }): unknown {
-  return parseJson(body.toString('utf8'));
+function parseResult({ body }: CallResult): unknown {
+  return parseJson(body.toString());
 }
 
 function toChunk({ data, event, id }: StreamItem): StreamChunk {

@@ -62,8 +62,8 @@ export type CancelReason = 'client_aborted' | 'timeout' | 'draining' | 'caller_b
 
 /** What a protocol hands back: one JSON text, since the official clients read a result only as `application/json`. */
 export interface CallResult {
-  /** A complete JSON text in UTF-8. */
-  readonly body: Buffer;
+  /** A complete JSON text; bytes are UTF-8. Whoever has text hands text, which goes out in one piece with its head. */
+  readonly body: string | Buffer;
 }
 
 /** One element of a stream: a JSON text without line breaks, or raw bytes (of `streamable_http` upstreams). */

@@ -44,7 +44,7 @@ async function wait({ calls }: Gate, visit: Visit, pending: Promise<CallResult>)
 function succeed(visit: Visit, result: CallResult): CallResult {
   const { exchange, runtime, ticket, span, start_ms } = visit;
   runtime.breaker.settle(ticket, true);
-  exchange.response_bytes = result.body.length;
+  exchange.response_bytes = Buffer.byteLength(result.body);
   if (runtime.checks_outputs) runtime.validateOutput(result.body);
   exchange.upstream_ms = performance.now() - start_ms;
   span?.end();

@@ -62,12 +62,12 @@ export class ToolRuntime {
   }
 
   /** Throws GatehouseError `upstream_invalid` when the answer is outside the tool's outputs schema. */
-  validateOutput(body: Buffer): void {
+  validateOutput(body: string | Buffer): void {
     if (!this.#outputs) return;
     this.#outputValidator ??= this.#compiler.compile(this.#outputs);
     let answer: unknown;
     try {
-      answer = JSON.parse(body.toString('utf8'));
+      answer = JSON.parse(body.toString());
     } catch (cause) {
       throw new GatehouseError('upstream_invalid', {
         detail: 'The upstream answered something that is not JSON.',

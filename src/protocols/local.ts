@@ -114,7 +114,7 @@ class ScopeContext implements LocalContext {
 }
 
 function toResult(value: unknown): CallResult {
-  return { body: Buffer.from(JSON.stringify(value) ?? 'null') };
+  return { body: JSON.stringify(value) ?? 'null' };
 }
 
 // What a handler may say to its caller. The codes of authentication, permission and limits are the server's own: with

@@ -8,7 +8,7 @@ export type Head = readonly string[];
 /** Puts the standard headers on every answer, whichever way it goes. */
 export interface Answers {
   /** Answers whole. The fastest way there is; for what is answered at every request. */
-  send(request: FastifyRequest, reply: FastifyReply, status: number, head: Head, body?: Buffer): void;
+  send(request: FastifyRequest, reply: FastifyReply, status: number, head: Head, body?: string | Buffer): void;
   /** Puts them on a reply; on those that go through Fastify it is done already. */
   dress(request: FastifyRequest, reply: FastifyReply): void;
 }
@@ -32,7 +32,9 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
         reply.hijack();
         const closing = isLast(gate, request) ? ['connection', 'close'] : [];
         raw.writeHead(status, [...list, request.exchange.request_id, ...closing, ...head]);
-        outbox.end(raw, body);
+        // As many bytes as characters: it is ASCII, which goes out without being encoded.
+        const isAscii = typeof body === 'string' && body.length === request.exchange.response_bytes;
+        outbox.end(raw, body, isAscii ? 'latin1' : 'utf8');
       };
   return { send, dress };
 }

@@ -68,7 +68,7 @@ function createCallHandler(parts: CallParts) {
     const write = isStreamable(exchange) ? chooseWriter(request.headers.accept) : undefined;
     if (write) return stream(parts, request, reply, write);
     const send = ({ body }: CallResult) => {
-      answers.send(request, reply, 200, [...callHead, String(body.length)], body);
+      answers.send(request, reply, 200, [...callHead, String(exchange.response_bytes)], body);
       return reply;
     };
     const result = dispatchCall(gate, exchange);

@@ -13,12 +13,12 @@ export class Outbox {
   readonly #flush = () => {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { response, body } of waiting) response.end(body);
+    for (const { response, body, encoding } of waiting) response.end(body, encoding);
   };
 
   /** Ends a response, whose head is written already, with its last bytes. */
-  end(response: ServerResponse, body: Buffer | undefined): void {
-    const length = this.#waiting.push({ response, body });
+  end(response: ServerResponse, body: string | Buffer | undefined, encoding: BufferEncoding = 'utf8'): void {
+    const length = this.#waiting.push({ response, body, encoding });
     if (length === 1) setImmediate(this.#flush);
     else if (length === maxWaiting) this.#flush();
   }
@@ -26,5 +26,6 @@ export class Outbox {
 
 interface Answer {
   readonly response: ServerResponse;
-  readonly body: Buffer | undefined;
+  readonly body: string | Buffer | undefined;
+  readonly encoding: BufferEncoding;
 }

@@ -82,7 +82,7 @@ export class WebsocketCalls {
     for (const exchange of this.#running) exchange.scope?.cancel('client_aborted');
   }
 
-  async #dispatch(exchange: Exchange, message: CallMessage): Promise<Buffer> {
+  async #dispatch(exchange: Exchange, message: CallMessage): Promise<string> {
     const { gate } = this.#parts;
     const { presented, manual, tool } = this.#handshake;
     await new Promise<void>((resolve, reject) => {
@@ -95,7 +95,7 @@ export class WebsocketCalls {
     exchange.args = requireRuntime(exchange).validate(message.args);
     decideByArguments(exchange, exchange.args);
     const { body } = await dispatchCall(gate, exchange);
-    return body;
+    return body.toString();
   }
 
   #begin(): Exchange {

@@ -35,8 +35,7 @@ function readMembers(data: Buffer, isBinary: boolean): Omit<CallMessage, 'bytes'
  * The answer to a message that went well. Throws GatehouseError `upstream_invalid` for a result that is no JSON text: an
  * upstream that only claims to send JSON could end the member and write an `id` of its own, the answer to another call.
  */
-export function writeResult(id: CallMessage['id'], result: Buffer): string {
-  const text = result.toString('utf8');
+export function writeResult(id: CallMessage['id'], text: string): string {
   try {
     JSON.parse(text);
   } catch (cause) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GatehouseError, type Json, LoadError } from '../../src/core/index.js';
+import { type CallResult, GatehouseError, type Json, LoadError } from '../../src/core/index.js';
 import { makeBinding } from '../support/binding.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
 import { sendJson, startUpstream, type TestUpstream } from '../support/upstream.js';
@@ -230,7 +230,7 @@ describe('the answer of an http upstream', () => {
     headers: Record<string, string>,
     body: string | Buffer,
     status = 200,
-  ): Promise<{ body: Buffer } | GatehouseError> {
+  ): Promise<CallResult | GatehouseError> {
     const upstream = await startUpstream((_request, response) => response.writeHead(status, headers).end(body));
     const prepared = prepare({ url: upstream.origin, http_method: 'POST' });
     return Promise.resolve(prepared.call({}, makeScope())).catch((error: GatehouseError) => error);
@@ -257,7 +257,7 @@ describe('the answer of an http upstream', () => {
   ])('%s', async (_name, headers, body, expected) => {
     const result = await answer(headers, body);
     if (result instanceof GatehouseError) throw result;
-    expect(JSON.parse(result.body.toString('utf8'))).toEqual(expected);
+    expect(JSON.parse(result.body.toString())).toEqual(expected);
   });
 
   it('answers null for 204', async () => {

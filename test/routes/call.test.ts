@@ -102,6 +102,15 @@ describe('POST /tools/{manual}/{tool}', () => {
     expect(response.headers.get('content-type')).toBe('application/json');
   });
 
+  it.each(['plain', 'café', '棚', '📚', '\u2028'])(
+    '200: hands back a text of any script whole, and its length: %s',
+    async (q) => {
+      const { response, text } = await call('save', { items: [q] });
+      expect(text).toBe(JSON.stringify({ items: [q] }));
+      expect(response.headers.get('content-length')).toBe(String(Buffer.byteLength(text)));
+    },
+  );
+
   it('200: takes an empty body of any content type as no arguments', async () => {
     for (const type of ['application/x-www-form-urlencoded', 'application/octet-stream']) {
       const { status } = await call('few', '', { headers: { ...bearer(key), 'content-type': type } });

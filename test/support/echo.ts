@@ -17,7 +17,7 @@ export function createEchoProtocols(): ProtocolRegistry & { readonly scopes: Cal
           await new Promise<void>((stop) => scope.onCancel(() => stop()));
           throw new GatehouseError('client_aborted');
         }
-        return { body: Buffer.from(JSON.stringify(args)) };
+        return { body: JSON.stringify(args) };
       },
     }),
     async start() {},

@@ -36,7 +36,7 @@ export function prepare(
 
 /** Calls and gives the parsed result. */
 export async function call(prepared: PreparedCall, args: Arguments = {}, scope = makeScope()): Promise<unknown> {
-  return JSON.parse((await prepared.call(args, scope)).body.toString('utf8'));
+  return JSON.parse((await prepared.call(args, scope)).body.toString());
 }
 
 /** Calls and gives the coded error that it fails with. */
