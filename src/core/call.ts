@@ -6,7 +6,9 @@ import type { Arguments } from './tool.js';
  * cancellation. Cheaper than an AbortSignal for each request; `signal` makes one for libraries that want it.
  */
 export class CallScope {
-  #listeners: Set<(reason: CancelReason) => void> | undefined;
+  /** Most calls have one listener; a set is made for the second. */
+  #listener: CancelListener | undefined;
+  #listeners: Set<CancelListener> | undefined;
   #controller: AbortController | undefined;
   #reason: CancelReason | undefined;
 
@@ -31,21 +33,30 @@ export class CallScope {
   cancel(reason: CancelReason): void {
     if (this.#reason) return;
     this.#reason = reason;
+    const listener = this.#listener;
     const listeners = this.#listeners;
+    this.#listener = undefined;
     this.#listeners = undefined;
-    for (const listener of listeners ?? []) listener(reason);
+    listener?.(reason);
+    for (const other of listeners ?? []) other(reason);
     this.#controller?.abort(reason);
   }
 
   /** Calls `listener` when the call is cancelled (at once if it is already); returns what takes the listener away. */
-  onCancel(listener: (reason: CancelReason) => void): () => void {
+  onCancel(listener: CancelListener): () => void {
     if (this.#reason) {
       listener(this.#reason);
       return () => undefined;
     }
-    this.#listeners ??= new Set();
-    this.#listeners.add(listener);
-    return () => this.#listeners?.delete(listener);
+    if (this.#listener === undefined) this.#listener = listener;
+    else {
+      this.#listeners ??= new Set();
+      this.#listeners.add(listener);
+    }
+    return () => {
+      if (this.#listener === listener) this.#listener = undefined;
+      else this.#listeners?.delete(listener);
+    };
   }
 
   /** The cancellation as an AbortSignal, made when first asked for. */
@@ -57,6 +68,8 @@ export class CallScope {
     return this.#controller.signal;
   }
 }
+
+type CancelListener = (reason: CancelReason) => void;
 
 export type CancelReason = 'client_aborted' | 'timeout' | 'draining' | 'caller_blocked' | 'credential_revoked';
 

@@ -11,12 +11,13 @@ import { requireRuntime } from './validate.js';
  */
 export function dispatchCall(gate: Gate, exchange: Exchange): CallResult | Promise<CallResult> {
   const visit = openVisit(gate, exchange);
+  let result: CallResult | Promise<CallResult>;
   try {
-    const result = visit.prepared.call(visit.args, visit.scope);
-    return result instanceof Promise ? wait(gate, visit, result) : succeed(visit, result);
+    result = visit.prepared.call(visit.args, visit.scope);
   } catch (error) {
     throw fail(visit, error);
   }
+  return result instanceof Promise ? wait(gate, visit, result) : succeed(visit, result);
 }
 
 /** One call at its upstream, and what was taken for it. */
@@ -30,22 +31,32 @@ function openVisit(gate: Gate, exchange: Exchange) {
 
 type Visit = ReturnType<typeof openVisit>;
 
-async function wait({ calls }: Gate, visit: Visit, pending: Promise<CallResult>): Promise<CallResult> {
+function wait({ calls }: Gate, visit: Visit, pending: Promise<CallResult>): Promise<CallResult> {
   calls.add(visit.scope);
-  try {
-    return succeed(visit, await pending);
-  } catch (error) {
-    throw fail(visit, error);
-  } finally {
-    calls.delete(visit.scope);
-  }
+  return pending.then(
+    (result) => {
+      calls.delete(visit.scope);
+      return succeed(visit, result);
+    },
+    (error) => {
+      calls.delete(visit.scope);
+      throw fail(visit, error);
+    },
+  );
 }
 
+/** Throws GatehouseError `upstream_invalid` for an answer outside the tool's outputs. */
 function succeed(visit: Visit, result: CallResult): CallResult {
   const { exchange, runtime, ticket, span, start_ms } = visit;
   runtime.breaker.settle(ticket, true);
   exchange.response_bytes = Buffer.byteLength(result.body);
-  if (runtime.checks_outputs) runtime.validateOutput(result.body);
+  if (runtime.checks_outputs) {
+    try {
+      runtime.validateOutput(result.body);
+    } catch (error) {
+      throw fail(visit, error);
+    }
+  }
   exchange.upstream_ms = performance.now() - start_ms;
   span?.end();
   return result;

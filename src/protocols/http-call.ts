@@ -32,13 +32,27 @@ export class HttpCall implements PreparedCall {
     this.#retries = isIdempotent(parts.plan.method) ? parts.max_retries : 0;
   }
 
-  async call(args: Arguments, scope: CallScope): Promise<CallResult> {
+  call(args: Arguments, scope: CallScope): Promise<CallResult> {
     const request = this.parts.plan.render(args, scope);
     const deadline = new CallDeadline(scope, this.parts.timeout_ms);
+    return this.#send(request, deadline).then(
+      (answer) => (answer.isSuccess ? this.#succeed(answer, deadline) : this.#settle(answer, request, deadline)),
+      (error) => {
+        deadline.release();
+        throw error;
+      },
+    );
+  }
+
+  #succeed(answer: Exchange, deadline: CallDeadline): CallResult {
+    deadline.release();
+    this.parts.origin.markUp(this.parts.tool);
+    return { body: encodeResult(answer.body, answer.headers) };
+  }
+
+  async #settle(first: Exchange, request: RenderedRequest, deadline: CallDeadline): Promise<CallResult> {
     try {
-      let answer = await this.#send(request, deadline);
-      if (answer.isSuccess) this.parts.origin.markUp(this.parts.tool);
-      else answer = await this.#recover(answer, request, deadline);
+      const answer = await this.#recover(first, request, deadline);
       if (answer.failure) throw answer.failure;
       if (!answer.isSuccess) throw describeRefusal(answer);
       return { body: encodeResult(answer.body, answer.headers) };

@@ -15,7 +15,7 @@ import type { ToolBinding } from './protocol.js';
  * template or the credential says is not for a caller to say again: an upstream may take the last of two.
  */
 export class QueryPlan {
-  readonly #constant: string;
+  readonly #constantPairs: string;
   readonly #open: readonly CompiledText[];
   readonly #fixed: ReadonlySet<string>;
   readonly #takesRest: boolean;
@@ -37,7 +37,7 @@ export class QueryPlan {
     const names = pairs.map((pair) => readName(pair, options));
     const constants = compiled.flatMap((pair) => (pair.constant === undefined ? [] : [pair.constant]));
     if (credential) constants.push(credential.map((part) => encodeURIComponent(part)).join('='));
-    this.#constant = constants.join('&');
+    this.#constantPairs = constants.join('&');
     this.#open = compiled.filter((pair) => pair.constant === undefined);
     this.#fixed = new Set([...names, ...(credential ? [credential[0]] : [])].map((name) => name.toLowerCase()));
     this.arguments = new Set(compiled.flatMap((pair) => [...pair.arguments]));
@@ -66,9 +66,14 @@ export class QueryPlan {
     return this.#fixed.has(lower.slice(0, bracket)) || this.#fixed.has(lower.replace(/\[\d*\]$/, ''));
   }
 
+  /** What `render` gives when no argument comes here. */
+  get constant(): string {
+    return this.#constantPairs === '' ? '' : `?${this.#constantPairs}`;
+  }
+
   /** The query with its `?`, or nothing. `placed` names the arguments that stand elsewhere. */
   render(args: Arguments, placed: ReadonlySet<string>): string {
-    let query = this.#constant;
+    let query = this.#constantPairs;
     for (const pair of this.#open) {
       const text = pair.render(args);
       if (text !== undefined) query = query === '' ? text : `${query}&${text}`;

@@ -30,6 +30,8 @@ export class RequestPlan {
   readonly #headers: HeaderPlan;
   readonly #body: BodyPlan | undefined;
   readonly #kind: UrlKind;
+  /** Path and query of the one URL that a template without arguments in it has, once it has been checked. */
+  #constantPath: string | undefined;
   /** Names of the arguments that have a place in the request of their own. */
   readonly placed: ReadonlySet<string>;
 
@@ -61,12 +63,26 @@ export class RequestPlan {
 
   /** Throws GatehouseError `invalid_input` for arguments that can't be sent, `upstream_failed` for a refused URL. */
   render(args: Arguments, scope: CallScope): RenderedRequest {
-    const path = this.#path.render(args, scope) ?? this.#refuseMissing(args);
-    const url = new URL(this.#prefix + path + this.#query.render(args, this.placed));
-    this.checkFinalUrl(url);
+    const path = this.#renderPath(args, scope);
     const headers = this.#headers.render(args, scope);
     const body = this.#body?.render(args, headers) ?? null;
-    return { method: this.method, path: url.pathname + url.search, headers, body };
+    return { method: this.method, path, headers, body };
+  }
+
+  #renderPath(args: Arguments, scope: CallScope): string {
+    const query = this.#query.render(args, this.placed);
+    const { constant } = this.#path;
+    if (constant === undefined || query !== this.#query.constant) {
+      return this.#checkPath((this.#path.render(args, scope) ?? this.#refuseMissing(args)) + query);
+    }
+    this.#constantPath ??= this.#checkPath(constant + query);
+    return this.#constantPath;
+  }
+
+  #checkPath(path: string): string {
+    const url = new URL(this.#prefix + path);
+    this.checkFinalUrl(url);
+    return url.pathname + url.search;
   }
 
   /**
