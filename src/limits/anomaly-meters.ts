@@ -28,30 +28,29 @@ export class RateMeter {
   readonly usual = new Baseline(rateMemory);
   count = 0;
   #interval = Number.NaN;
+  /** Of this interval: what was usual before it began does not change while it lasts. */
+  #threshold = 0;
 
   /** Counts one; says above how many the interval would be unusual. */
   tick(at_ms: number, deviations: number, minimum: number): number {
     const interval = Math.floor(at_ms / interval_ms);
     if (interval !== this.#interval) this.#turn(interval, deviations, minimum);
     this.count++;
-    return this.#threshold(deviations, minimum);
+    return this.#threshold;
   }
 
   #turn(interval: number, deviations: number, minimum: number): void {
     if (!Number.isNaN(this.#interval)) {
       // What was far out teaches no more than the threshold: an attack must not make itself usual at once.
-      this.usual.learn(Math.min(this.count, this.#threshold(deviations, minimum)));
+      this.usual.learn(Math.min(this.count, this.#threshold));
       const idle = Math.min(interval - this.#interval - 1, maxIdleIntervals);
       for (let step = 0; step < idle; step++) this.usual.learn(0);
     }
     this.#interval = interval;
     this.count = 0;
-  }
-
-  #threshold(deviations: number, minimum: number): number {
     // Counts of independent events vary by their mean (Poisson); a caller's may vary more, never taken to vary less.
     const spread = Math.sqrt(Math.max(this.usual.variance, this.usual.mean, 1));
-    return Math.max(minimum, this.usual.mean + deviations * spread);
+    this.#threshold = Math.max(minimum, this.usual.mean + deviations * spread);
   }
 }
 

@@ -83,7 +83,7 @@ export class Seat {
 }
 
 /** Names that are kept whether a call of theirs is in flight or not: taking them out and in at every call would cost more. */
-const keptNames = 1024;
+const keptNames = 16_384;
 
 class InFlight {
   readonly #counts = new Map<string, Count>();
