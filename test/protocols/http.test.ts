@@ -63,6 +63,14 @@ describe('the request of an http template', () => {
     });
   });
 
+  it('puts what stands nowhere else into the query of this one call, where the URL itself is always the same', async () => {
+    const upstream = await startEcho();
+    const prepared = prepare({ url: `${upstream.origin}/a?fixed=1` }, ['q']);
+    expect(await call(prepared)).toMatchObject({ url: '/a?fixed=1' });
+    expect(await call(prepared, { q: 'x' })).toMatchObject({ url: '/a?fixed=1&q=x' });
+    expect(await call(prepared)).toMatchObject({ url: '/a?fixed=1' });
+  });
+
   it('joins a base path, from a variable too, with the template’s own', async () => {
     const upstream = await startEcho();
     const variables = { API_BASE: `${upstream.origin}/v1/`, API_TENANT: 'a b' };
