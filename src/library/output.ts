@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { GatehouseError, type InputError, type JsonSchema, toPointer } from '../core/index.js';
 import { createSchemaCompiler, type Validator } from '../schema/index.js';
 
@@ -14,11 +14,12 @@ export function createOutputCheck(
   schema: JsonSchema | undefined,
 ): (result: unknown) => unknown {
   if (!outputs || !schema) return (result) => result;
+  const compiled = z.compile(outputs);
   let validate: Validator | undefined;
   return (result) => {
     validate ??= compiler.compile(schema);
     refuse(validate(result));
-    const parsed = outputs.safeParse(result);
+    const parsed = compiled.safeParse(result);
     if (!parsed.success) refuse(describeIssues(parsed.error));
     return result;
   };

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   type Arguments,
   GatehouseError,
@@ -76,6 +76,8 @@ export function defineTool<Inputs extends z.ZodObject, Outputs extends z.ZodType
   const check = createOutputCheck(outputs, given?.schema);
   const findings = [...checkDefinition(definition), ...taken.findings, ...(given?.findings ?? [])];
   if (findings.length > 0) throw new LoadError(findings);
+  // What fits takes a generated path; what does not takes zod's own, which says what is wrong.
+  const compiled = { ...definition, inputs: z.compile(inputs) };
   return {
     manual,
     name,
@@ -89,7 +91,7 @@ export function defineTool<Inputs extends z.ZodObject, Outputs extends z.ZodType
       ...(timeout_ms !== undefined && { timeout_ms }),
       ...(log_arguments && { log_arguments }),
     },
-    run: (args, context) => run(definition, check, args, context),
+    run: (args, context) => run(compiled, check, args, context),
   };
 }
 
