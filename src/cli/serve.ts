@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { answerChecklist, describeChecklist, type LoadedConfig } from '../config/index.js';
+import { answerChecklist, describeChecklist, type LoadedConfig, type ServerConfig } from '../config/index.js';
 import { codeOf, type Finding, LoadError } from '../core/index.js';
 import { Reloader } from '../server/reload.js';
 import { buildServer } from '../server/server.js';
@@ -61,14 +61,13 @@ async function serve(file: string, workers: number, example: Example, io: Io): P
   const hangUp = () => void reloader?.reload();
   process.on('SIGHUP', hangUp);
   try {
-    const loaded = await loadForServing(file, io, example);
-    const service = await open(loaded, workers, example, io);
-    const served = await start(service, loaded, io);
-    if (!served) return exitCodes.usage;
-    announce(served, loaded, example, io);
     const load = () => loadForServing(file, io, example);
-    const apply = (next: LoadedConfig) => service.apply(next);
-    reloader = new Reloader(loaded, { load, apply, sink: service.sink, report: io.err });
+    const { service, config, warnings, ...opened } = await open(load, workers, example, io);
+    const served = await start(service, config.server, io);
+    if (!served) return exitCodes.usage;
+    announce(served, warnings, io);
+    if (config.example) printExample(io, served.listener_url, example.keys);
+    reloader = opened.reloader;
     await reloader.watch(250);
     const signal = await stopped;
     reloader.close();
@@ -79,7 +78,16 @@ async function serve(file: string, workers: number, example: Example, io: Io): P
   }
 }
 
-async function open(loaded: LoadedConfig, workers: number, example: Example, io: Io): Promise<Service> {
+/** Loads, and opens what will serve; what it has read is not held beyond this, since of many tools it is large. */
+async function open(load: () => Promise<LoadedConfig>, workers: number, example: Example, io: Io) {
+  const loaded = await load();
+  const service = await openService(loaded, workers, example, io);
+  const apply = (next: LoadedConfig) => service.apply(next);
+  const reloader = new Reloader(loaded, { load, apply, sink: service.sink, report: io.err });
+  return { service, reloader, config: loaded.config, warnings: warnOfChecklist(loaded) };
+}
+
+async function openService(loaded: LoadedConfig, workers: number, example: Example, io: Io): Promise<Service> {
   if (workers > 1) return Primary.open(loaded, { workers, given: example.share(), report: io.err });
   const server = await buildServer(loaded);
   return {
@@ -95,14 +103,13 @@ async function open(loaded: LoadedConfig, workers: number, example: Example, io:
 }
 
 /** Starts it; undefined, with a word to the operator, when its port can't be opened. */
-async function start(service: Service, loaded: LoadedConfig, io: Io): Promise<Served | undefined> {
+async function start(service: Service, { host, port }: ServerConfig, io: Io): Promise<Served | undefined> {
   try {
     return await service.serve();
   } catch (error) {
     await service.close({ at_once: true });
     const code = codeOf(error) ?? '';
     if (['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'].includes(code)) {
-      const { host, port } = loaded.config.server;
       io.err(
         `gatehouse serve: cannot listen on ${host}:${port} (${code}). Set PORT or server.port; 0 takes any free one.`,
       );
@@ -112,12 +119,11 @@ async function start(service: Service, loaded: LoadedConfig, io: Io): Promise<Se
   }
 }
 
-function announce(served: Served, loaded: LoadedConfig, example: Example, io: Io): void {
-  const notices = [...served.notices, ...warnOfChecklist(loaded)];
+function announce(served: Served, warnings: readonly Finding[], io: Io): void {
+  const notices = [...served.notices, ...warnings];
   if (notices.length > 0) io.err(renderFindings(io, notices));
   const { url: public_url, listener_url: url, admin_url: admin } = served;
   io.out(JSON.stringify({ event: 'server.ready', url, public_url, admin, pid: process.pid, time: new Date() }));
-  if (loaded.config.example) printExample(io, url, example.keys);
 }
 
 /** The items of the checklist that fail, told at every start; with `require_checklist` they refuse it. */

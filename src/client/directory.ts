@@ -1,3 +1,4 @@
+import { anchorsOf } from '../core/index.js';
 import type { ServedTool } from './manual.js';
 import { isAtProvider } from './provider.js';
 import { BoundTool, type ToolContext } from './tool.js';
@@ -24,8 +25,8 @@ export class ToolDirectory {
       if (this.#tools.get(served.name)?.served.digest === served.digest) continue;
       this.#tools.set(served.name, new BoundTool(served, this.#context));
     }
-    const prepared = [...this.#tools.values()].map((tool) => tool.prepared).filter((call) => call !== undefined);
-    this.#context.protocols.retain(new Set(prepared));
+    const anchors = [...this.#tools.values()].flatMap(({ prepared }) => (prepared ? anchorsOf(prepared) : []));
+    this.#context.protocols.retain(new Set(anchors));
   }
 
   /** A tool by its name, with or without `manual.` before it. */

@@ -7,6 +7,7 @@ import {
   loadManual,
   type ManualEntry,
   type ManualIo,
+  packManual,
 } from '../manual/index.js';
 import { fetchDocument, listMcpManual } from '../protocols/index.js';
 import type { VariableSource } from '../variables/index.js';
@@ -22,19 +23,27 @@ interface ManualParts {
   readonly notices: Finding[];
 }
 
+/** Tools that are kept as objects, which are quicker to load; of the manuals beyond, each tool is packed. */
+const unpackedTools = 2000;
+
 /** Reads every manual that a configuration names. Throws LoadError with the findings of all of them. */
 export async function loadManuals(parts: ManualParts): Promise<ConfiguredManual[]> {
   const { config, base_dir, notices } = parts;
   const findings: Finding[] = [];
   const loaded: ConfiguredManual[] = [];
+  let tools = 0;
   for (const [position, entry] of config.manuals.entries()) {
     try {
-      const manual =
+      const read =
         entry.source === 'mcp'
           ? await loadMcp(entry, position, parts)
           : await loadManual(entry, base_dir, sourceIo(entry, base_dir));
-      notices.push(...manual.notices);
-      loaded.push({ ...manual, entry });
+      // A copy has its line and lets go of the document, which would be looked up otherwise.
+      for (const notice of read.notices) notices.push({ ...notice });
+      tools += read.manual.tools.length;
+      // Before the next is read, so that the objects of one manual at most are there at a time.
+      const manual = tools > unpackedTools ? packManual(read.manual) : read.manual;
+      loaded.push({ ...read, manual, entry });
     } catch (error) {
       if (!(error instanceof LoadError)) throw error;
       findings.push(...error.findings);

@@ -92,6 +92,12 @@ export interface PreparedCall {
   /** A short name of what it calls (`host:port`), shared by all calls to it; the manual's name where it has none. */
   readonly upstream?: string;
   /**
+   * What its protocol keeps open for it: connections, tokens. A call that names them may be let go before it is first
+   * made, and be bound anew then: binding reads nothing that could have changed, and all that lasts is in these. Absent
+   * where the call itself is what lasts.
+   */
+  readonly anchors?: readonly object[];
+  /**
    * Runs the call. Throws GatehouseError (`upstream_*`, `path_not_allowed`, `invalid_input`, …) and ends every
    * resource that it opened before it settles, however it settles; a cancelled scope settles it promptly. What needs
    * nobody else answers, or throws, at once.
@@ -99,4 +105,9 @@ export interface PreparedCall {
   call(args: Arguments, scope: CallScope): CallResult | Promise<CallResult>;
   /** Streams the call, where the protocol streams. Ending the iteration ends the upstream. */
   stream?(args: Arguments, scope: CallScope): AsyncIterable<StreamItem>;
+}
+
+/** What a protocol keeps for a call; for `retain`. */
+export function anchorsOf(call: PreparedCall): readonly object[] {
+  return call.anchors ?? [call];
 }

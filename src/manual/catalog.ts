@@ -1,19 +1,24 @@
 import { createHash } from 'node:crypto';
-import {
-  type AuthoredManual,
-  type AuthoredTool,
-  type Finding,
-  LoadError,
-  type Tool,
-  type ToolSettings,
-  toPointer,
-} from '../core/index.js';
+import { type Finding, LoadError, type Tool, type ToolSettings, toPointer } from '../core/index.js';
+import { CatalogTool, type ToolSource } from './catalog-tool.js';
 import type { ManualEntry, ToolSettingsConfig } from './config.js';
 import type { LoadedManual } from './load.js';
 
 /** A manual that has been read, with the configuration entry that named it. */
-export interface ConfiguredManual extends LoadedManual {
+export interface ConfiguredManual extends Omit<LoadedManual, 'manual'> {
   readonly entry: ManualEntry;
+  readonly manual: ManualSource;
+}
+
+/** What the catalog needs of a manual. */
+export interface ManualSource {
+  readonly manual_version: string;
+  readonly tools: readonly ToolSource[];
+}
+
+/** The same manual without its text, which is there for the lines of findings: for when there is nothing left to find. */
+export function forgetPlaces(manual: ConfiguredManual): ConfiguredManual {
+  return { ...manual, pointers: new Map(), lineOf: () => undefined };
 }
 
 export interface CatalogManual {
@@ -66,8 +71,9 @@ export function buildCatalog(manuals: readonly ConfiguredManual[]): Catalog {
     if (manuals.findIndex((other) => other.entry.name === entry.name) !== position) {
       findings.push(duplicateManual(entry.name, position));
     }
-    const own = manual.tools.map((authored) => createTool(authored, entry, tools));
+    const own = createTools(manual, entry, tools.length);
     for (const tool of own) {
+      tools.push(tool);
       const owner = owners.get(tool.name);
       if (owner !== undefined) findings.push(collision(tool.name, owner, entry.name, position));
       owners.set(tool.name, entry.name);
@@ -83,33 +89,24 @@ export function buildCatalog(manuals: readonly ConfiguredManual[]): Catalog {
   );
 }
 
-function createTool(authored: AuthoredTool, entry: ManualEntry, tools: Tool[]): Tool {
-  const name = `${entry.prefix}${authored.name}`;
-  const tool: Tool = {
-    id: `${entry.name}.${name}`,
-    index: tools.length,
-    manual: entry.name,
-    name,
-    description: authored.description,
-    inputs: authored.inputs,
-    outputs: authored.outputs,
-    tags: authored.tags,
-    average_response_size: authored.average_response_size,
-    expose: entry.expose,
-    template: authored.tool_call_template,
-    settings: createSettings(authored, entry, entry.tools[authored.name] ?? entry.tools[name]),
-  };
-  tools.push(tool);
-  return tool;
+// Tools that nothing is set for share the settings that they have.
+function createTools({ tools }: ManualSource, entry: ManualEntry, first: number): readonly Tool[] {
+  const usual = createSettings(entry, undefined, undefined);
+  return tools.map((authored, place) => {
+    const { name, required_scopes } = authored;
+    const own = entry.tools[name] ?? entry.tools[`${entry.prefix}${name}`];
+    const settings = own || required_scopes ? createSettings(entry, own, required_scopes) : usual;
+    return new CatalogTool(authored, entry, first + place, settings);
+  });
 }
 
 function createSettings(
-  authored: AuthoredTool,
   entry: ManualEntry,
   settings: ToolSettingsConfig | undefined,
+  authored_scopes: readonly string[] | undefined,
 ): ToolSettings {
   return {
-    required_scopes: settings?.required_scopes ?? authored.required_scopes ?? [],
+    required_scopes: settings?.required_scopes ?? authored_scopes ?? [],
     timeout_ms: settings?.timeout_ms ?? entry.timeout_ms,
     log_arguments: settings?.log_arguments ?? [],
     honeypot: settings?.honeypot ?? false,
@@ -118,7 +115,7 @@ function createSettings(
   };
 }
 
-function strayToolSettings(entry: ManualEntry, manual: AuthoredManual, position: number): Finding[] {
+function strayToolSettings(entry: ManualEntry, manual: ManualSource, position: number): Finding[] {
   const names = new Set(manual.tools.flatMap(({ name }) => [name, `${entry.prefix}${name}`]));
   return Object.keys(entry.tools)
     .filter((name) => !names.has(name))

@@ -1,4 +1,4 @@
-export { buildCatalog, Catalog, type ConfiguredManual } from './catalog.js';
+export { buildCatalog, Catalog, type ConfiguredManual, forgetPlaces } from './catalog.js';
 export { type ManualEntry, manualEntrySchema, toolSettingsSchema } from './config.js';
 export { type Change, diffManuals, type ManualDiff } from './diff.js';
 export { documentLimits, parseDocument, type SourceDocument } from './document.js';
@@ -18,6 +18,7 @@ export {
   importOpenApi,
 } from './openapi/import.js';
 export type { OperationReport } from './openapi/notes.js';
+export { packManual } from './packed-manual.js';
 export {
   type AuthForm,
   Publisher,

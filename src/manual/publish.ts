@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Json, JsonObject, Tool } from '../core/index.js';
+import type { Tool } from '../core/index.js';
 import type { Catalog } from './catalog.js';
-import { publishedTemplates } from './form.js';
-import { normalizeSchema } from './schema.js';
+import { PublishedTools, stringify } from './published-tools.js';
 import { type SearchQuery, ToolSearch, type Visibility } from './search/search.js';
 import { View } from './view.js';
 
@@ -36,8 +35,7 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #catalog: Catalog;
   readonly #options: PublisherOptions;
-  /** A tool's JSON, split where the caller's auth form goes in; made all at once, ahead of the first view. */
-  #fragments: readonly (readonly string[])[] | undefined;
+  #published: PublishedTools | undefined;
   readonly #auth: Readonly<Record<AuthForm, string>>;
   readonly #views = new Map<string, View>();
   readonly #search: ToolSearch;
@@ -54,9 +52,9 @@ export class Publisher {
   }
 
   /** Does now what the first view would have to wait for. */
-  prepare(): readonly (readonly string[])[] {
-    this.#fragments ??= this.#catalog.tools.map((tool) => createFragments(tool, this.#options.public_url));
-    return this.#fragments;
+  prepare(): PublishedTools {
+    this.#published ??= new PublishedTools(this.#catalog.tools, this.#options.public_url);
+    return this.#published;
   }
 
   /** The bytes that all built views hold now. */
@@ -95,12 +93,12 @@ export class Publisher {
   }
 
   #contentOf(tools: readonly Tool[], form: AuthForm): ViewContent {
-    const [fragments, auth] = [this.prepare(), this.#auth[form]];
+    const [published, auth] = [this.prepare(), this.#auth[form]];
     return {
       manual_version: this.#versionOf(tools),
       form,
       tools,
-      textOf: (tool) => fragments[tool.index]?.join(auth) ?? '',
+      textOf: (tool) => published.textOf(tool, auth),
     };
   }
 
@@ -157,37 +155,8 @@ function assembleView({ manual_version, tools, textOf }: ViewContent): Buffer {
   );
 }
 
-// Half a surrogate pair is JSON, but no Unicode: Python cannot print it, and RFC 8785 has no canonical form of it.
-function stringify(value: Json): string {
-  const text = JSON.stringify(value);
-  return text.includes('\\ud') ? text.replace(/(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, '$1\\ufffd') : text;
-}
-
 const bearerAuth = { auth_type: 'api_key', api_key: 'Bearer ${TOKEN}', var_name: 'Authorization', location: 'header' };
 const oauthAuth = { auth_type: 'oauth2', token_url: '', client_id: '${CLIENT_ID}', client_secret: '${CLIENT_SECRET}' };
-
-function createFragments(tool: Tool, baseUrl: string): readonly string[] {
-  if (tool.expose === 'direct') return [stringify(describeTool(tool, tool.name, tool.inputs, tool.template))];
-  const texts = publishedTemplates(tool, baseUrl).map(({ name, inputs, template }) =>
-    stringify(describeTool(tool, name, inputs, template)),
-  );
-  // A tool ends in its template, so the text ends in `}}`: cut there, the auth goes in as the template's last member.
-  const heads = texts.map((text, index) => `${index > 0 ? '}},' : ''}${text.slice(0, -2)},"auth":`);
-  return [...heads, '}}'];
-}
-
-function describeTool(tool: Tool, name: string, inputs: Json, template: JsonObject): JsonObject {
-  return {
-    name,
-    description: tool.description,
-    // One boolean schema or null in one tool, and the official clients refuse the whole manual.
-    inputs: normalizeSchema(inputs),
-    ...(tool.outputs && { outputs: normalizeSchema(tool.outputs) }),
-    ...(tool.tags.length > 0 && { tags: tool.tags }),
-    ...(tool.average_response_size !== undefined && { average_response_size: tool.average_response_size }),
-    tool_call_template: template,
-  };
-}
 
 function compareVersions(one: string, other: string): number {
   return one.localeCompare(other, 'en', { numeric: true });

@@ -39,7 +39,7 @@ export function authorizeTool(exchange: Exchange, manual: string, name: string):
   exchange.tool = tool;
   exchange.runtime = generation.runtimes[tool.index];
   if (decision.verdict === 'visible') return refusal(decision);
-  if (exchange.runtime?.prepared) return undefined;
+  if (tool.expose !== 'direct') return undefined;
   return new GatehouseError('not_permitted', {
     detail: 'This tool is called at its provider, as its call template says.',
     reason: 'direct_tool',

@@ -22,6 +22,8 @@ export interface Generation {
   readonly limits: LimitPlan;
   /** By the tool's index. */
   readonly runtimes: readonly ToolRuntime[];
+  /** What the protocols keep open for these tools. */
+  readonly anchors: ReadonlySet<object>;
   /** SHA-256, hex. */
   readonly policy_digest: string;
   readonly config_digest: string;

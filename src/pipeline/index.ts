@@ -16,7 +16,7 @@ export { countExchange, createLimit, noteLimit } from './limit.js';
 export { createMark, markExchange } from './mark.js';
 export { createRecord, type Recorder } from './record.js';
 export { refuseBusy } from './refuse-busy.js';
-export { ToolRuntime } from './tool-runtime.js';
+export { type ToolParts, ToolRuntime } from './tool-runtime.js';
 export {
   type ExchangeTrace,
   type OpenSpan,

@@ -12,27 +12,58 @@ import { type ArgumentForm, chooseForm } from '../manual/index.js';
 import { createSanitizer, type Sanitizer, type SchemaCompiler, type Validator } from '../schema/index.js';
 import { type Coercion, coerceQuery, createCoercions } from './query.js';
 
-/** A tool as the pipeline needs it: its upstream bound, its form chosen, its schemas compiled when first used. */
+/** What the runtimes of all tools of one manual and one upstream have in common. */
+export interface ToolParts {
+  readonly upstream: string;
+  readonly breaker: Breaker;
+  readonly compiler: SchemaCompiler;
+  /** Binds the tool, as it was bound when it was loaded. */
+  readonly bind: (tool: Tool) => PreparedCall;
+}
+
+/**
+ * A tool as the pipeline needs it. What its load has shown to be possible is done when it is first needed: the form of
+ * its arguments, its schemas' code and, of many tools, the binding to its upstream.
+ */
 export class ToolRuntime {
-  readonly form: ArgumentForm;
-  readonly #compiler: SchemaCompiler;
-  readonly #outputs: JsonSchema | undefined;
+  readonly #parts: ToolParts;
+  #prepared: PreparedCall | undefined;
+  #form: ArgumentForm | undefined;
+  /** Null once it is known that answers are not checked. */
+  #outputs: JsonSchema | null | undefined;
   #inputs: { readonly sanitize: Sanitizer | undefined; readonly validate: Validator } | undefined;
   #outputValidator: Validator | undefined;
   #coercions: ReadonlyMap<string, Coercion> | undefined;
 
   constructor(
     readonly tool: Tool,
-    /** Undefined for a `direct` tool: it is called at its provider, not here. */
-    readonly prepared: PreparedCall | undefined,
-    compiler: SchemaCompiler,
-    /** What the tool calls, and the breaker of all calls to it. */
-    readonly upstream: string,
-    readonly breaker: Breaker,
+    /** Absent for a `direct` tool, which is called at its provider, and for one that is bound when it is first called. */
+    prepared: PreparedCall | undefined,
+    parts: ToolParts,
   ) {
-    this.form = chooseForm(tool);
-    this.#compiler = compiler;
-    this.#outputs = tool.settings.validate_outputs && describesResult(tool) ? tool.outputs : undefined;
+    this.#prepared = prepared;
+    this.#parts = parts;
+  }
+
+  /** What the tool calls. */
+  get upstream(): string {
+    return this.#parts.upstream;
+  }
+
+  /** The breaker of all calls to its upstream. */
+  get breaker(): Breaker {
+    return this.#parts.breaker;
+  }
+
+  /** Undefined for a `direct` tool: it is called at its provider, not here. */
+  get prepared(): PreparedCall | undefined {
+    if (this.#prepared === undefined && this.tool.expose !== 'direct') this.#prepared = this.#parts.bind(this.tool);
+    return this.#prepared;
+  }
+
+  get form(): ArgumentForm {
+    this.#form ??= chooseForm(this.tool);
+    return this.#form;
   }
 
   /** Compiles now what the first call would have to wait for. */
@@ -43,13 +74,18 @@ export class ToolRuntime {
 
   #compileInputs(): { readonly sanitize: Sanitizer | undefined; readonly validate: Validator } {
     const { inputs } = this.tool;
-    this.#inputs ??= { sanitize: createSanitizer(inputs), validate: this.#compiler.compile(inputs) };
+    this.#inputs ??= { sanitize: createSanitizer(inputs), validate: this.#parts.compiler.compile(inputs) };
     return this.#inputs;
   }
 
   /** Whether answers are checked; where they are not, an upstream's bytes pass without being parsed. */
   get checks_outputs(): boolean {
-    return this.#outputs !== undefined;
+    return this.#checkedOutputs !== null;
+  }
+
+  get #checkedOutputs(): JsonSchema | null {
+    this.#outputs ??= findCheckedOutputs(this.tool);
+    return this.#outputs;
   }
 
   /** The sanitized arguments. Throws GatehouseError `invalid_input` with every pointer that does not fit. */
@@ -63,8 +99,9 @@ export class ToolRuntime {
 
   /** Throws GatehouseError `upstream_invalid` when the answer is outside the tool's outputs schema. */
   validateOutput(body: string | Buffer): void {
-    if (!this.#outputs) return;
-    this.#outputValidator ??= this.#compiler.compile(this.#outputs);
+    const outputs = this.#checkedOutputs;
+    if (!outputs) return;
+    this.#outputValidator ??= this.#parts.compiler.compile(outputs);
     let answer: unknown;
     try {
       answer = JSON.parse(body.toString());
@@ -99,9 +136,10 @@ export function invalidInput(errors: readonly InputError[]): GatehouseError {
 }
 
 // What a stream's outputs say may be of one event; only a schema of an array is surely of the collected result.
-function describesResult({ outputs, template }: Tool): boolean {
-  if (!outputs) return false;
+function findCheckedOutputs({ outputs, template, settings }: Tool): JsonSchema | null {
+  if (!settings.validate_outputs || !outputs) return null;
   const { call_template_type: type } = template;
-  if ((type === 'sse' || type === 'streamable_http') && outputs.type !== 'array') return false;
-  return Object.keys(outputs).some((keyword) => !['description', 'title', '$schema', 'examples'].includes(keyword));
+  if ((type === 'sse' || type === 'streamable_http') && outputs.type !== 'array') return null;
+  const annotations = ['description', 'title', '$schema', 'examples'];
+  return Object.keys(outputs).every((keyword) => annotations.includes(keyword)) ? null : outputs;
 }

@@ -2,7 +2,7 @@ import { type Arguments, type CallResult, type CallScope, GatehouseError, type P
 import { CallDeadline } from './http-deadline.js';
 import { Exchange } from './http-exchange.js';
 import { isUnreachable } from './http-fault.js';
-import type { TokenSource } from './http-oauth.js';
+import { listAnchors, type TokenSource } from './http-oauth.js';
 import type { UpstreamOrigin } from './http-origin.js';
 import { describeRefusal } from './http-refusal.js';
 import type { RenderedRequest, RequestPlan } from './http-request.js';
@@ -25,10 +25,12 @@ export interface HttpCallParts {
 /** A tool on an HTTP upstream: one request, with bounded retries, same-origin redirects and a bounded answer. */
 export class HttpCall implements PreparedCall {
   readonly upstream: string;
+  readonly anchors: readonly object[];
   readonly #retries: number;
 
   constructor(readonly parts: HttpCallParts) {
     this.upstream = parts.plan.upstream.url.host;
+    this.anchors = listAnchors(parts);
     this.#retries = isIdempotent(parts.plan.method) ? parts.max_retries : 0;
   }
 

@@ -113,6 +113,14 @@ export class TokenSources {
   }
 }
 
+/** What is kept open for a call that may need a token: its own origin and the token endpoint's, which has the tokens. */
+export function listAnchors(call: {
+  readonly origin: UpstreamOrigin;
+  readonly tokens: TokenSource | undefined;
+}): readonly UpstreamOrigin[] {
+  return call.tokens ? [call.origin, call.tokens.origin] : [call.origin];
+}
+
 function parseToken(body: Buffer): z.infer<typeof tokenAnswer> | undefined {
   try {
     return tokenAnswer.safeParse(JSON.parse(body.toString('utf8'))).data;

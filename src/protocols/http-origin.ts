@@ -51,7 +51,7 @@ export class UpstreamOrigins {
   }
 
   /** Closes the origins that are not in use, once their calls are done. */
-  retain(inUse: ReadonlySet<UpstreamOrigin>): void {
+  retain(inUse: ReadonlySet<object>): void {
     for (const [key, origin] of this.#origins) {
       if (inUse.has(origin)) continue;
       this.#origins.delete(key);

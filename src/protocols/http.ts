@@ -1,4 +1,3 @@
-import type { PreparedCall } from '../core/index.js';
 import { HttpCall } from './http-call.js';
 import { TokenSources } from './http-oauth.js';
 import { UpstreamOrigins } from './http-origin.js';
@@ -19,9 +18,7 @@ export function createHttpProtocol(deps: ProtocolDependencies): Protocol<HttpTem
     type: 'http',
     schema: httpTemplateSchema,
     prepare: (template, binding) => prepareCall(template, binding, origins, tokens),
-    retain(inUse) {
-      origins.retain(new Set([...inUse].flatMap(usedOrigins)));
-    },
+    retain: (inUse) => origins.retain(inUse),
     health: () => origins.health(),
     close: () => origins.close(),
   };
@@ -46,10 +43,4 @@ function prepareCall(
     max_response_bytes: binding.settings.max_response_bytes,
     max_retries: binding.settings.max_retries,
   });
-}
-
-function usedOrigins(call: PreparedCall) {
-  if (!(call instanceof HttpCall)) return [];
-  const { origin, tokens } = call.parts;
-  return tokens ? [origin, tokens.origin] : [origin];
 }

@@ -44,7 +44,10 @@ export function targetsOfSource(manual: string, source: McpSource): readonly Mcp
 }
 
 /** The servers that the `mcp` templates of a written manual use; templates that are not valid are left to the load. */
-export function targetsOfTools(manual: string, tools: readonly AuthoredTool[]): readonly McpReviewTarget[] {
+export function targetsOfTools(
+  manual: string,
+  tools: readonly Pick<AuthoredTool, 'name' | 'tool_call_template'>[],
+): readonly McpReviewTarget[] {
   const targets = new Map<string, { server: NamedServer; tools: Set<string> }>();
   tools.forEach(({ name, tool_call_template: authored }, index) => {
     const template = mcpTemplateSchema.safeParse(authored);

@@ -71,7 +71,7 @@ class McpProtocol implements Protocol<McpTemplate>, ServerObserver {
     await Promise.all([...this.#servers.values()].map(({ server }) => server.start()));
   }
 
-  retain(inUse: ReadonlySet<PreparedCall>): void {
+  retain(inUse: ReadonlySet<object>): void {
     for (const [key, { server, calls }] of this.#servers) {
       for (const call of calls) if (!inUse.has(call)) calls.delete(call);
       if (calls.size === 0) {

@@ -91,8 +91,8 @@ export interface Protocol<Template = CallTemplate> {
   prepare(template: Template, binding: ToolBinding): PreparedCall;
   /** Starts what must run before the first call (MCP servers). Rejects with LoadError when a start must not go on. */
   start?(): Promise<void>;
-  /** After a reload: ends what none of these prepared calls uses (pools, processes), once its calls are done. */
-  retain?(inUse: ReadonlySet<PreparedCall>): void;
+  /** After a reload: ends what is none of these anchors (pools, processes), once its calls are done. */
+  retain?(inUse: ReadonlySet<object>): void;
   health?(): readonly UpstreamHealth[];
   /** Ends every connection, process and timer. Calls in flight fail with `upstream_failed`. */
   close(): Promise<void>;

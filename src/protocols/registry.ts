@@ -27,8 +27,8 @@ export interface ProtocolRegistry {
   prepareTool(template: CallTemplate, binding: ToolBinding): PreparedCall;
   /** Starts what must run before the first call; rejects with LoadError when a start must not go on. */
   start(): Promise<void>;
-  /** After a reload: ends what none of these calls uses, once its own calls are done. */
-  retain(inUse: ReadonlySet<PreparedCall>): void;
+  /** After a reload: ends what is none of these anchors of calls, once its own calls are done. */
+  retain(inUse: ReadonlySet<object>): void;
   health(): readonly UpstreamHealth[];
   /** Ends every connection, process and timer. */
   close(): Promise<void>;

@@ -6,7 +6,7 @@ import { UpstreamOrigins } from './http-origin.js';
 import { RequestPlan } from './http-request.js';
 import { requestFields } from './http-template.js';
 import type { Protocol, ProtocolDependencies, ToolBinding } from './protocol.js';
-import { StreamCall, type StreamReader, usedOrigins } from './stream-call.js';
+import { StreamCall, type StreamReader } from './stream-call.js';
 import { EventStreamParser } from './stream-events.js';
 import type { StreamExchange } from './stream-exchange.js';
 import { collectJsonArray, type TextFormat, toJsonText } from './stream-json.js';
@@ -48,9 +48,7 @@ export function createSseProtocol(deps: ProtocolDependencies): Protocol<SseTempl
     type: 'sse',
     schema: sseTemplateSchema,
     prepare: (template, binding) => prepareCall(template, binding, { deps, origins, tokens }),
-    retain(inUse) {
-      origins.retain(new Set([...inUse].flatMap(usedOrigins)));
-    },
+    retain: (inUse) => origins.retain(inUse),
     health: () => origins.health(),
     close: () => origins.close(),
   };

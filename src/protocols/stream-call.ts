@@ -8,7 +8,7 @@ import {
 } from '../core/index.js';
 import { CallDeadline } from './http-deadline.js';
 import { describeFault } from './http-fault.js';
-import type { TokenSource } from './http-oauth.js';
+import { listAnchors, type TokenSource } from './http-oauth.js';
 import type { UpstreamOrigin } from './http-origin.js';
 import { describeRefusal } from './http-refusal.js';
 import type { RenderedRequest, RequestPlan } from './http-request.js';
@@ -48,7 +48,11 @@ interface OpenStream {
  * caller has seen of a stream can't be taken back.
  */
 export class StreamCall implements PreparedCall {
-  constructor(readonly parts: StreamCallParts) {}
+  readonly anchors: readonly object[];
+
+  constructor(readonly parts: StreamCallParts) {
+    this.anchors = listAnchors(parts);
+  }
 
   async call(args: Arguments, scope: CallScope): Promise<CallResult> {
     const open = await this.#open(args, scope);
@@ -128,11 +132,4 @@ async function checkHead(exchange: StreamExchange): Promise<void> {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity')
     throw new GatehouseError('upstream_invalid', { reason: 'content_encoding' });
-}
-
-/** The origins that a prepared call keeps open; for `retain`. */
-export function usedOrigins(call: PreparedCall): readonly UpstreamOrigin[] {
-  if (!(call instanceof StreamCall)) return [];
-  const { origin, tokens } = call.parts;
-  return tokens ? [origin, tokens.origin] : [origin];
 }

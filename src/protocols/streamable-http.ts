@@ -7,7 +7,7 @@ import { RequestPlan } from './http-request.js';
 import { encodeResult } from './http-result.js';
 import { requestFields } from './http-template.js';
 import type { Protocol, ProtocolDependencies, ToolBinding } from './protocol.js';
-import { StreamCall, type StreamReader, usedOrigins } from './stream-call.js';
+import { StreamCall, type StreamReader } from './stream-call.js';
 import type { StreamExchange } from './stream-exchange.js';
 import { collectJsonArray, toJsonText } from './stream-json.js';
 import { ByteBudget, StreamSlots } from './stream-limits.js';
@@ -45,9 +45,7 @@ export function createStreamableHttpProtocol(deps: ProtocolDependencies): Protoc
     type: 'streamable_http',
     schema: streamableHttpTemplateSchema,
     prepare: (template, binding) => prepareCall(template, binding, origins, tokens),
-    retain(inUse) {
-      origins.retain(new Set([...inUse].flatMap(usedOrigins)));
-    },
+    retain: (inUse) => origins.retain(inUse),
     health: () => origins.health(),
     close: () => origins.close(),
   };

@@ -117,7 +117,7 @@ function compileTemplateMessage(
   return message;
 }
 
-function retainCalls(inUse: ReadonlySet<PreparedCall>, { calls, origins, states }: Shared): void {
+function retainCalls(inUse: ReadonlySet<object>, { calls, origins, states }: Shared): void {
   const gone = [...calls].filter((call) => !inUse.has(call));
   for (const call of gone) {
     calls.delete(call);

@@ -71,22 +71,22 @@ export class Identity {
   }
 
   /** Reads what a configuration says of callers and issuers. Throws LoadError for what can't be used. */
-  build(loaded: LoadedConfig): IdentityGeneration {
-    const { callers, policy, server, limits } = loaded.config;
-    const auth = placeFiles(loaded.config.auth, loaded.base_dir);
+  build({ config, file, base_dir, variables }: LoadedConfig): IdentityGeneration {
+    const { callers, policy, server, limits } = config;
+    const auth = placeFiles(config.auth, base_dir);
     const plan = createLimitPlan(limits);
     const identity = createIdentity({
       auth,
       callers,
-      file: loaded.file,
+      file,
       roles: new Set(Object.keys(policy.roles)),
-      load_variable: (name) => loaded.variables.load(name),
+      load_variable: (name) => variables.load(name),
       public_url: this.#publicUrl,
       jwt_verify: adaptFastifyJwt((token, options) => this.#verifier.jwt.verify(token, options)),
       state: this.#state,
       is_throttled: (address) => this.#isSpent(plan.forAddress(address).limits),
     });
-    this.#waiting.push({ identity, fetch: createProviderFetch(auth, loaded.base_dir) });
+    this.#waiting.push({ identity, fetch: createProviderFetch(auth, base_dir) });
     return {
       authenticator: identity.authenticator,
       issuer: identity.issuer,

@@ -19,14 +19,14 @@ export interface ReloaderOptions {
  */
 export class Reloader {
   readonly #options: ReloaderOptions;
-  #loaded: LoadedConfig;
+  #files: readonly string[];
   #running: Promise<boolean> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
   #stamps = '';
 
   constructor(loaded: LoadedConfig, options: ReloaderOptions) {
-    this.#loaded = loaded;
+    this.#files = filesOf(loaded);
     this.#options = options;
   }
 
@@ -63,7 +63,7 @@ export class Reloader {
   }
 
   async #readStamps(): Promise<string> {
-    const stamps = filesOf(this.#loaded).map(async (file) => {
+    const stamps = this.#files.map(async (file) => {
       try {
         const { mtimeMs, size, ino } = await stat(file);
         return `${file} ${mtimeMs} ${size} ${ino}`;
@@ -88,7 +88,7 @@ export class Reloader {
     try {
       const loaded = await this.#options.load();
       await this.#options.apply(loaded);
-      this.#loaded = loaded;
+      this.#files = filesOf(loaded);
       return true;
     } catch (error) {
       const problems = error instanceof LoadError ? error.findings.map(describeFinding) : [String(error)];

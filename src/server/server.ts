@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { LoadedConfig, ServerConfig } from '../config/index.js';
-import type { CallScope, CancelReason, Finding, PreparedCall } from '../core/index.js';
+import type { CallScope, CancelReason, Finding } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
 import { Breakers, ConcurrencyCaps, type State } from '../limits/index.js';
+import { forgetPlaces } from '../manual/index.js';
 import type { Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry } from '../protocols/index.js';
 import { createSchemaCompiler } from '../schema/index.js';
@@ -11,7 +12,9 @@ import { describeAddress } from './address.js';
 import { AdminListener, type Readiness } from './admin.js';
 import { Anomalies } from './anomalies.js';
 import { createApp } from './app.js';
+import { readyTools } from './bound-tools.js';
 import { drainGate, stopListening } from './drain.js';
+import { collectAfterReload, collectAfterStart } from './garbage.js';
 import type { CloseOptions, GatehouseServer, ServerDependencies } from './gatehouse-server.js';
 import { buildGeneration, type GenerationParts } from './generation.js';
 import { type Ground, openGround, reportToStandardError } from './ground.js';
@@ -94,6 +97,7 @@ class Server implements GatehouseServer {
   #loaded: LoadedConfig;
   #gate: Gate | undefined;
   #closing: Promise<void> | undefined;
+  #stopCollecting: () => void = () => undefined;
   #url: string;
 
   constructor(loaded: LoadedConfig, deps: ServerDependencies, { sink, state, traces }: Ground, place: Place) {
@@ -220,6 +224,7 @@ class Server implements GatehouseServer {
       this.gate.generation = buildGeneration(this.#loaded, this.#parts(this.#loaded));
     }
     this.#settle();
+    collectAfterStart(this.gate.generation.runtimes.length);
   }
 
   /** The app that this is a part of listens. An event's listener that throws would end the app. */
@@ -250,6 +255,9 @@ class Server implements GatehouseServer {
       this.#breakers.follow(loaded.config.limits.circuit_breaker);
       this.#loaded = loaded;
       this.#settle();
+      this.#stopCollecting();
+      // In Node 20 a collection in the midst of HTTP/2 over TLS may end the process (TLSWrap::DoWrite): none is forced there.
+      if (!this.#settings.http2) this.#stopCollecting = collectAfterReload(next.runtimes.length);
     };
   }
 
@@ -276,6 +284,7 @@ class Server implements GatehouseServer {
 
   /** Ends everything but the app. */
   async release(): Promise<void> {
+    this.#stopCollecting();
     await this.#admin.close();
     await this.#protocols.close();
     await this.#identity.close();
@@ -303,14 +312,15 @@ class Server implements GatehouseServer {
 
   /** What a generation that has just come into force asks for. */
   #settle(): void {
+    this.#loaded = { ...this.#loaded, manuals: this.#loaded.manuals.map(forgetPlaces) };
     this.#identity.settle();
-    const { publisher, runtimes, catalog, config_digest, policy_digest } = this.gate.generation;
+    const { publisher, runtimes, anchors, catalog, config_digest, policy_digest } = this.gate.generation;
     publisher.prepare();
     void publisher.warm();
     // A few tools are compiled at once; thousands, each when it is first called, or the start would wait for all.
-    if (runtimes.length <= 200) for (const runtime of runtimes) runtime.prepareInputs();
+    if (runtimes.length <= readyTools) for (const runtime of runtimes) runtime.prepareInputs();
     this.#breakers.retain(new Set(runtimes.map(({ upstream }) => upstream)));
-    this.#protocols.retain(new Set(runtimes.flatMap(({ prepared }): PreparedCall[] => (prepared ? [prepared] : []))));
+    this.#protocols.retain(anchors);
     this.sink.emit({
       event: 'config.loaded',
       outcome: 'success',

@@ -34,10 +34,13 @@ export class SecureVariableLoader implements VariableSource {
   readonly #files: ReadonlyMap<string, string>;
   readonly #dotenv: Readonly<Record<string, string | undefined>>;
 
-  /** Reads the dotenv file and the secrets directory once; throws LoadError when a configured one can't be read. */
+  /**
+   * Reads the environment, the dotenv file and the secrets directory once: what is bound later gets what was there.
+   * Throws LoadError when a configured file can't be read.
+   */
   constructor(settings: VariableSettings, environment: Readonly<Record<string, string | undefined>> = process.env) {
     this.#settings = settings;
-    this.#environment = environment;
+    this.#environment = Object.fromEntries(Object.entries(environment).filter(([name]) => this.allows(name)));
     this.#files = settings.secrets_dir ? readSecrets(settings.secrets_dir, (name) => this.allows(name)) : new Map();
     this.#dotenv = settings.dotenv_file ? readDotenv(settings.dotenv_file) : {};
   }

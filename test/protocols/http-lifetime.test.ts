@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CancelReason } from '../../src/core/index.js';
+import { anchorsOf, type CancelReason } from '../../src/core/index.js';
 import { makeBinding } from '../support/binding.js';
 import { issueCertificate, makeAuthority, writeFiles } from '../support/certificates.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
@@ -137,7 +137,7 @@ describe('an origin', () => {
     const kept = prepare({ url: 'https://example.com/' }, [], {}, registry);
     const running = call(old);
     await expect.poll(() => finish).toBeDefined();
-    registry.retain(new Set([kept]));
+    registry.retain(new Set(anchorsOf(kept)));
     expect(registry.health()).toEqual([{ upstream: 'example.com:443', state: 'up' }]);
     finish?.();
     expect(await running).toBe('finished');

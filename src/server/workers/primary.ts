@@ -5,6 +5,7 @@ import { describeFinding, type Finding, LoadError } from '../../core/index.js';
 import type { EventSink } from '../../events/index.js';
 import type { Block, State } from '../../limits/index.js';
 import { AdminListener, type Readiness } from '../admin.js';
+import { collectAfterStart } from '../garbage.js';
 import { openSharedState, openSink } from '../ground.js';
 import { fixedOf } from '../load-refusal.js';
 import { digestOf } from './digest.js';
@@ -59,7 +60,8 @@ export class Primary {
   readonly #told = { blocks: new Map<string, Block>(), revocations: new Map<string, Block>() };
   readonly #replies = new Map<string, (message: WorkerMessage) => void>();
   readonly #logTimer: NodeJS.Timeout;
-  #loaded: LoadedConfig;
+  readonly #tools: number;
+  #config: LoadedConfig['config'];
   #count = 0;
   #restarts = 0;
   #stopping = false;
@@ -75,7 +77,8 @@ export class Primary {
   }
 
   private constructor(loaded: LoadedConfig, options: PrimaryOptions, sink: EventSink, state: State) {
-    this.#loaded = loaded;
+    this.#config = loaded.config;
+    this.#tools = loaded.catalog.tools.length;
     this.#options = options;
     this.sink = sink;
     this.#state = state;
@@ -104,6 +107,7 @@ export class Primary {
         if (readies.push(message) === this.#slots.length) resolve();
       };
       for (const slot of this.#slots) slot.start();
+      collectAfterStart(this.#tools);
     });
     this.#onFailed = undefined;
     this.#onReady = undefined;
@@ -126,13 +130,13 @@ export class Primary {
       throw new LoadError(findings.length > 0 ? findings.slice(0, 20) : [changedMeanwhile]);
     }
     for (const slot of slots) slot.send({ kind: 'commit', id });
-    this.#loaded = loaded;
+    this.#config = loaded.config;
   }
 
   /** Lets every worker finish, and ends those that don't. */
   async close(options: { readonly at_once?: boolean } = {}): Promise<void> {
     this.#stopping = true;
-    const { drain_delay_ms, drain_timeout_ms } = this.#loaded.config.server;
+    const { drain_delay_ms, drain_timeout_ms } = this.#config.server;
     const deadline = performance.now() + drain_delay_ms + drain_timeout_ms + killGrace_ms;
     for (const slot of this.#slots) {
       slot.giveUp();
@@ -152,7 +156,7 @@ export class Primary {
     slot.send({
       kind: 'start',
       given: this.#options.given,
-      fixed: fixedOf(this.#loaded.config),
+      fixed: fixedOf(this.#config),
       log: this.#readLog(),
       blocks: [...this.#state.blocks.list()],
       revocations: [...this.#state.revocations.list()],

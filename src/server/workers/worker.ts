@@ -45,6 +45,15 @@ class Worker {
   }
 
   async serve(): Promise<void> {
+    const server = await this.#open();
+    this.#server = server;
+    this.#answer(server);
+    const url = await server.listen();
+    this.#link.send({ kind: 'ready', url, listener_url: server.listener_url, notices: server.notices });
+  }
+
+  // What is read here is not held while the server listens and serves.
+  async #open(): Promise<GatehouseServer> {
     const read = await this.#load(this.#start.given);
     const loaded = { ...read, config: { ...read.config, ...this.#start.fixed } };
     const { security_log, state } = loaded.config;
@@ -53,11 +62,7 @@ class Worker {
       state.redis_url_variable === undefined
         ? createSharedState(this.#link, this.#start)
         : await openSharedState(loaded, sink, reportToStandardError);
-    const server = await buildServer(loaded, { sink, state: shared, admin: false });
-    this.#server = server;
-    this.#answer(server);
-    const url = await server.listen();
-    this.#link.send({ kind: 'ready', url, listener_url: server.listener_url, notices: server.notices });
+    return buildServer(loaded, { sink, state: shared, admin: false });
   }
 
   async close(at_once: boolean): Promise<void> {
