@@ -62,14 +62,15 @@ export function registerCallRoutes(app: FastifyInstance, parts: CallParts): void
 }
 
 function createCallHandler(parts: CallParts) {
-  const { gate, answers } = parts;
-  return function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> | undefined {
+  const { gate, answers, is_guest } = parts;
+  return function call(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> | undefined {
     const { exchange } = request;
     const write = isStreamable(exchange) ? chooseWriter(request.headers.accept) : undefined;
     if (write) return stream(parts, request, reply, write);
     const send = ({ body }: CallResult) => {
       answers.send(request, reply, 200, [...callHead, String(exchange.response_bytes)], body);
-      return reply;
+      // A reply that Fastify still sends must be waited for; one that is on its way already need not.
+      return is_guest ? reply : undefined;
     };
     const result = dispatchCall(gate, exchange);
     if (result instanceof Promise) return result.then(send);
