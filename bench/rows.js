@@ -72,18 +72,22 @@ async function compareAll(context, names, toSide) {
   return results;
 }
 
-async function measureRouted(context) {
-  const { meter, gatehouse, upstream, folder } = context;
-  const side = { server: gatehouse, requests: [routedRequest(key)] };
-  const bare = await startServer('reply-from', { upstream: `http://127.0.0.1:${upstream.port}` });
-  const results = [
-    { contender: 'gatehouse', base: 'reply-from', ...(await meter.compare({ ...side, server: bare }, side)) },
-  ];
-  await bare.stop();
-  if (!hasNginx) return results;
-  const gateway = await startGateway(folder, upstream.port);
-  results.push({ contender: 'gatehouse', base: 'nginx', ...(await meter.compare({ ...side, server: gateway }, side)) });
-  await gateway.stop();
+async function measureRouted({ meter, gatehouse, upstream, folder }) {
+  const requests = [routedRequest(key)];
+  const toUpstream = { upstream: `http://127.0.0.1:${upstream.port}` };
+  const contenders = { gatehouse, dispatch: await startServer('dispatch', toUpstream) };
+  const bases = { 'reply-from': () => startServer('reply-from', toUpstream) };
+  if (hasNginx) bases.nginx = () => startGateway(folder, upstream.port);
+  const results = [];
+  for (const [base, start] of Object.entries(bases)) {
+    const server = await start();
+    for (const [contender, other] of Object.entries(contenders)) {
+      const comparison = await meter.compare({ server, requests }, { server: other, requests });
+      results.push({ contender, base, ...comparison });
+    }
+    await server.stop();
+  }
+  await contenders.dispatch.stop();
   return results;
 }
 

@@ -8,6 +8,7 @@ export const contenderNames = {
   naive: 'Fastify with plugins',
   mcp: 'MCP SDK server, no control',
   guide: 'the guide’s FastAPI example',
+  dispatch: '`node:http` with undici’s dispatch, no control',
   'reply-from': 'bare @fastify/reply-from',
   nginx: 'nginx proxy_pass with limit_req and log',
 };

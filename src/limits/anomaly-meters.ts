@@ -141,6 +141,9 @@ export class Spread {
   readonly #seen_ms: number[] = [];
   #last = '';
   #lastIndex = -1;
+  /** Of `#last`; in the list once another address comes. */
+  #lastSeen_ms = 0;
+  #count = 0;
 
   constructor(
     readonly window_ms: number,
@@ -150,9 +153,10 @@ export class Spread {
   /** Counts an address; gives how many there are now, up to one more than `max`. */
   add(address: string, at_ms: number): number {
     if (address === this.#last && this.#lastIndex >= 0) {
-      this.#seen_ms[this.#lastIndex] = at_ms;
-      return this.#addresses.length;
+      this.#lastSeen_ms = at_ms;
+      return this.#count;
     }
+    if (this.#lastIndex >= 0) this.#seen_ms[this.#lastIndex] = this.#lastSeen_ms;
     this.#forget(at_ms - this.window_ms);
     const key = hashText(toAddressKey(address));
     let index = this.#addresses.indexOf(key);
@@ -163,7 +167,9 @@ export class Spread {
     this.#seen_ms[index] = at_ms;
     this.#last = address;
     this.#lastIndex = index;
-    return this.#addresses.length;
+    this.#lastSeen_ms = at_ms;
+    this.#count = this.#addresses.length;
+    return this.#count;
   }
 
   #forget(before_ms: number): void {

@@ -19,10 +19,11 @@ export class Profile {
   /** For the map that holds it (`BoundedMap`). */
   used = false;
   /** Until when findings of a kind are withheld, since one was made. */
-  readonly #quietUntil_ms = new Map<AnomalyKind, number>();
+  #quietUntil_ms: Map<AnomalyKind, number> | undefined;
 
   /** Whether a finding of this kind may be made now; the next may after `quiet_ms`. */
   claim(kind: AnomalyKind, at_ms: number, quiet_ms: number): boolean {
+    this.#quietUntil_ms ??= new Map();
     if (at_ms < (this.#quietUntil_ms.get(kind) ?? 0)) return false;
     this.#quietUntil_ms.set(kind, at_ms + quiet_ms);
     return true;
@@ -83,7 +84,7 @@ export class CallerProfile extends RefusalProfile {
   }
 
   noteTool(tool: string, at_ms: number, config: AnomaliesConfig): Evidence | undefined {
-    if (!this.#tools.add(tool) || !this.#isKnown(at_ms, config)) return undefined;
+    if (tool === this.#lastTool || !this.#tools.add(tool) || !this.#isKnown(at_ms, config)) return undefined;
     return { requests_before: this.#requests - 1, known_for_s: Math.round((at_ms - this.#since_ms) / 1000) };
   }
 
