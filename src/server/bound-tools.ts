@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { LoadedConfig } from '../config/index.js';
 import { anchorsOf, type Finding, LoadError, type PreparedCall, type Tool } from '../core/index.js';
 import type { Breakers } from '../limits/index.js';
@@ -27,13 +28,14 @@ export function bindTools(
   notices: Finding[],
 ): Pick<Generation, 'runtimes' | 'anchors'> {
   const anchors = new Set<object>();
+  const check = createSchemaCheck(parts.compiler);
   const keepsAll = catalog.tools.length <= readyTools;
   const runtimes = manuals.flatMap((manual) => {
     const bind = createBind(manual, variables, parts.protocols);
     const shareParts = createSharing(bind, parts);
     const { tools } = catalog.manual(manual.entry.name) ?? { tools: [] };
     return tools.map((tool) => {
-      findings.push(...checkSchemas(tool, manual, parts.compiler));
+      findings.push(...checkSchemas(tool, manual, check));
       const prepared = prepareTool(tool, manual, bind, findings, notices);
       for (const anchor of prepared ? anchorsOf(prepared) : []) anchors.add(anchor);
       const isKept = keepsAll || !prepared?.anchors;
@@ -108,10 +110,22 @@ function placeInManual(finding: Finding, tool: Tool, manual: ConfiguredManual): 
   };
 }
 
-function checkSchemas(tool: Tool, manual: ConfiguredManual, compiler: SchemaCompiler): Finding[] {
+/** Says what is wrong with a schema. Tools of one source often answer alike, and what was found sound stays so. */
+function createSchemaCheck(compiler: SchemaCompiler): SchemaCompiler['check'] {
+  const sound = new Set<string>();
+  return (schema) => {
+    const digest = hash('sha256', JSON.stringify(schema), 'base64');
+    if (sound.has(digest)) return undefined;
+    const problem = compiler.check(schema);
+    if (problem === undefined) sound.add(digest);
+    return problem;
+  };
+}
+
+function checkSchemas(tool: Tool, manual: ConfiguredManual, check: SchemaCompiler['check']): Finding[] {
   return (['inputs', 'outputs'] as const).flatMap((part) => {
     const schema = tool[part];
-    const problem = schema && compiler.check(schema);
+    const problem = schema && check(schema);
     if (problem === undefined) return [];
     const finding: Finding = {
       rule: 'schema-invalid',

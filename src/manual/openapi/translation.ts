@@ -41,8 +41,17 @@ const largest = 120_000;
  * open schemas there, and the problem `size` says so.
  */
 export function translateSchema(schema: Json, direction: Direction, references: References): Translation {
-  return new Translator(direction, references, findShared(schema, direction, references)).run(schema);
+  const key = `${direction} ${JSON.stringify(schema)}`;
+  const known = done.get(references) ?? new Map<string, Translation>();
+  done.set(references, known);
+  const translation =
+    known.get(key) ?? new Translator(direction, references, findShared(schema, direction, references)).run(schema);
+  known.set(key, translation);
+  return translation;
 }
+
+/** By document: many operations answer with the same. They share one schema then, which is translated and checked once. */
+const done = new WeakMap<References, Map<string, Translation>>();
 
 class Translator {
   readonly #names = new Map<string, string>();
