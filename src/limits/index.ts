@@ -13,6 +13,6 @@ export * from './memory.js';
 export * from './plan.js';
 export * from './redis.js';
 export * from './redis-blocks.js';
-export * from './redis-link.js';
+export type * from './redis-link.js';
 export * from './route-store.js';
 export * from './state.js';

@@ -8,13 +8,20 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
+/** An object or array of the text, as far as it has been read. */
+interface Container {
+  readonly offsets: Map<string, number>;
+  readonly rest: Iterator<readonly [token: string, offset: number]>;
+}
+
 /**
  * Where the values of a JSON text stand. Nothing is indexed ahead: a pointer is followed through the text when a finding
- * asks for it, and the containers on the way are remembered, so that a 13 MB document costs nothing until then.
+ * asks for it, no further than it leads, and what was read on the way is remembered, so that a 13 MB document costs
+ * nothing until then.
  */
 export class JsonText {
   readonly #text: string;
-  readonly #containers = new Map<number, ReadonlyMap<string, number>>();
+  readonly #containers = new Map<number, Container>();
 
   /** Takes a text that `JSON.parse` has accepted. */
   constructor(text: string) {
@@ -25,20 +32,29 @@ export class JsonText {
   offsetOf(tokens: readonly string[]): number {
     let offset = skipSpace(this.#text, 0);
     for (const token of tokens) {
-      const next = this.#children(offset).get(token);
+      const next = this.#find(offset, token);
       if (next === undefined) return offset;
       offset = next;
     }
     return offset;
   }
 
-  #children(offset: number): ReadonlyMap<string, number> {
-    const known = this.#containers.get(offset);
-    if (known) return known;
-    const children = new Map<string, number>();
-    for (const [token, at] of readMembers(this.#text, offset)) children.set(token, at);
-    this.#containers.set(offset, children);
-    return children;
+  #find(container: number, token: string): number | undefined {
+    const { offsets, rest } = this.#open(container);
+    const known = offsets.get(token);
+    if (known !== undefined) return known;
+    for (let next = rest.next(); !next.done; next = rest.next()) {
+      const [name, offset] = next.value;
+      offsets.set(name, offset);
+      if (name === token) return offset;
+    }
+    return undefined;
+  }
+
+  #open(offset: number): Container {
+    const container = this.#containers.get(offset) ?? { offsets: new Map(), rest: readMembers(this.#text, offset) };
+    this.#containers.set(offset, container);
+    return container;
   }
 }
 

@@ -48,9 +48,19 @@ export function normalizeSchema(schema: Json): JsonSchema {
   );
 }
 
+const normal = new WeakSet<JsonSchema>();
+
+/** `normalizeSchema`, and remembers the result: within whatever schema it stands, it is not gone through again. */
+export function settleSchema(schema: Json): JsonSchema {
+  const settled = normalizeSchema(schema);
+  normal.add(settled);
+  return settled;
+}
+
 function normalizeNode(schema: Json): JsonObject {
   if (schema === false) return { not: {} };
   if (!isJsonObject(schema)) return {};
+  if (normal.has(schema)) return schema;
   const members: [string, Json][] = [];
   for (const [key, value] of Object.entries(expandExclusive(schema))) {
     const keyword = keywords.get(key);

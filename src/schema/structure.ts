@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonSchema, toPointer } from '../core/index.js';
 
-const single = [
+const single: ReadonlySet<string> = new Set([
   'additionalItems',
   'additionalProperties',
   'contains',
@@ -13,9 +13,16 @@ const single = [
   'then',
   'unevaluatedItems',
   'unevaluatedProperties',
-] as const;
-const lists = ['allOf', 'anyOf', 'items', 'oneOf', 'prefixItems'] as const;
-const maps = ['$defs', 'definitions', 'dependencies', 'dependentSchemas', 'patternProperties', 'properties'] as const;
+]);
+const lists: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'items', 'oneOf', 'prefixItems']);
+const maps: ReadonlySet<string> = new Set([
+  '$defs',
+  'definitions',
+  'dependencies',
+  'dependentSchemas',
+  'patternProperties',
+  'properties',
+]);
 
 const onlyBefore2019 = ['definitions', 'dependencies', 'additionalItems'] as const;
 const onlySince2019 = [
@@ -48,9 +55,11 @@ export interface SchemaStructure {
   readonly problem: string | undefined;
 }
 
+/** Where a schema stands; its pointer is put together when something is to be said of it, which it seldom is. */
 interface Place {
   readonly schema: JsonObject;
-  readonly pointer: string;
+  readonly parent: Place | undefined;
+  readonly tokens: readonly (string | number)[];
   readonly depth: number;
 }
 
@@ -64,27 +73,28 @@ export function readStructure(root: JsonSchema): SchemaStructure {
   const seen = new Set<JsonObject>();
   let identified = false;
   let problem: string | undefined;
-  const open: Place[] = [{ schema: root, pointer: '', depth: 0 }];
+  const open: Place[] = [{ schema: root, parent: undefined, tokens: [], depth: 0 }];
   for (let place = open.pop(); place && !problem; place = open.pop()) {
-    const { schema, pointer } = place;
+    const { schema } = place;
     if (seen.has(schema)) continue;
     seen.add(schema);
     problem = findProblem(place);
-    if (typeof schema.pattern === 'string') patterns.set(schema.pattern, `${pointer}/pattern`);
+    if (typeof schema.pattern === 'string') patterns.set(schema.pattern, pointerTo(place, 'pattern'));
     for (const source of memberNames(schema.patternProperties)) {
-      patterns.set(source, pointer + toPointer('patternProperties', source));
+      patterns.set(source, pointerTo(place, 'patternProperties', source));
     }
     for (const keyword of ['$ref', '$dynamicRef'] as const) {
-      if (typeof schema[keyword] === 'string') references.set(schema[keyword], `${pointer}/${keyword}`);
+      if (typeof schema[keyword] === 'string') references.set(schema[keyword], pointerTo(place, keyword));
     }
     for (const keyword of ['$anchor', '$dynamicAnchor'] as const) {
       if (typeof schema[keyword] === 'string') anchors.add(schema[keyword]);
     }
-    if (schema[sanitizeKeyword] !== undefined) sanitized.set(schema, pointer);
+    if (schema[sanitizeKeyword] !== undefined) sanitized.set(schema, pointerTo(place));
     identified ||= schema.$id !== undefined;
-    for (const name of Object.keys(schema))
+    for (const name of Object.keys(schema)) {
       used.add(name === 'items' && Array.isArray(schema.items) ? 'items[]' : name);
-    pushSubschemas(place, open);
+      pushSubschemas(place, name, open);
+    }
   }
   const usesOldKeywords =
     (used.has('items[]') || onlyBefore2019.some((name) => used.has(name))) &&
@@ -92,28 +102,31 @@ export function readStructure(root: JsonSchema): SchemaStructure {
   return { patterns, references, anchors, sanitized, identified, usesOldKeywords, problem };
 }
 
-function findProblem({ schema, pointer, depth }: Place): string | undefined {
-  if (depth > maxSchemaDepth) return `${pointer}: the schema is nested deeper than ${maxSchemaDepth} levels.`;
+function pointerTo({ parent, tokens }: Place, ...below: readonly (string | number)[]): string {
+  return (parent ? pointerTo(parent) : '') + toPointer(...tokens, ...below);
+}
+
+function findProblem(place: Place): string | undefined {
+  const { schema, depth } = place;
+  if (depth > maxSchemaDepth) return `${pointerTo(place)}: the schema is nested deeper than ${maxSchemaDepth} levels.`;
   // Ajv would answer with a promise, which a caller could take for a yes.
-  if (schema.$async !== undefined) return `${pointer}/$async: is not a keyword of JSON Schema.`;
+  if (schema.$async !== undefined) return `${pointerTo(place, '$async')}: is not a keyword of JSON Schema.`;
   if (schema.nullable !== undefined && schema.type === undefined) {
-    return `${pointer}/nullable: says nothing without "type"; write an anyOf with {"type": "null"}.`;
+    return `${pointerTo(place, 'nullable')}: says nothing without "type"; write an anyOf with {"type": "null"}.`;
   }
   return undefined;
 }
 
-function pushSubschemas({ schema, pointer, depth }: Place, open: Place[]): void {
-  const push = (value: unknown, ...tokens: readonly (string | number)[]) => {
-    if (isJsonObject(value)) open.push({ schema: value, pointer: pointer + toPointer(...tokens), depth: depth + 1 });
+function pushSubschemas(place: Place, name: string, open: Place[]): void {
+  const value = place.schema[name];
+  const push = (schema: unknown, ...tokens: readonly (string | number)[]) => {
+    if (isJsonObject(schema)) open.push({ schema, parent: place, tokens, depth: place.depth + 1 });
   };
-  for (const keyword of single) push(schema[keyword], keyword);
-  for (const keyword of lists) {
-    const list = schema[keyword];
-    if (Array.isArray(list)) for (const [index, value] of list.entries()) push(value, keyword, index);
-  }
-  for (const keyword of maps) {
-    const map = schema[keyword];
-    for (const name of memberNames(map)) push(isJsonObject(map) ? map[name] : undefined, keyword, name);
+  if (Array.isArray(value)) {
+    if (lists.has(name)) for (const [index, item] of value.entries()) push(item, name, index);
+  } else if (isJsonObject(value)) {
+    if (single.has(name)) push(value, name);
+    else if (maps.has(name)) for (const [key, member] of Object.entries(value)) push(member, name, key);
   }
 }
 

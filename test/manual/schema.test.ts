@@ -2,7 +2,7 @@ import { JsonSchemaSerializer } from '@utcp/sdk';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/core/index.js';
-import { normalizeSchema } from '../../src/manual/schema.js';
+import { normalizeSchema, settleSchema } from '../../src/manual/schema.js';
 import { createSchemaCompiler } from '../../src/schema/index.js';
 
 const official = new JsonSchemaSerializer();
@@ -70,6 +70,8 @@ describe('normalizeSchema', () => {
         // Tuples are of another dialect than some of the keywords here.
         if (!JSON.stringify(normal).includes('"items":[')) expect(compiler.check(normal)).toBeUndefined();
         expect(normalizeSchema(normal)).toEqual(normal);
+        // What is remembered as normal comes out as it would if it were gone through again.
+        expect(normalizeSchema({ items: settleSchema(schema) })).toEqual(normalizeSchema({ items: normal }));
         const meant = (key: string, value: Json) => (key === 'const' || key === 'enum' ? undefined : value);
         expect(JSON.stringify(normal, meant)).not.toMatch(/[:[,]null/);
       }),

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject, type JsonSchema } from '../../core/index.js';
 import { compilePattern, sanitizeKeyword } from '../../schema/index.js';
-import { normalizeSchema } from '../schema.js';
+import { settleSchema } from '../schema.js';
 import type { References } from './reference.js';
 import { findShared, type Sharing } from './sharing.js';
 import { pick } from './value.js';
@@ -73,7 +73,7 @@ class Translator {
     }
     definitions.sort(([one], [other]) => (one < other ? -1 : 1));
     const whole = definitions.length > 0 ? { ...root, $defs: Object.fromEntries(definitions) } : root;
-    return { schema: normalizeSchema(whole), problems: [...this.#problems.values()] };
+    return { schema: settleSchema(whole), problems: [...this.#problems.values()] };
   }
 
   /** `hidden`: properties that an enclosing `allOf` marks as travelling the other way. */
