@@ -1,8 +1,11 @@
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CallScope, LoadError } from '../../src/core/index.js';
 import { collectAfterStart } from '../../src/server/garbage.js';
 import { buildServer } from '../../src/server/server.js';
+import { makeAuthority } from '../support/certificates.js';
 import { addressOf } from '../support/provider.js';
 import { makeFolder } from '../support/scratch.js';
 import { bearer, keyEntry, loadFiles, startServer, type TestServer } from '../support/server.js';
@@ -114,11 +117,19 @@ describe('of many tools', () => {
     await expect(startServer(makeOptions([...tools.slice(0, 2050), bad]))).rejects.toThrow(/m\.tool_2050: The inputs/);
   });
 
-  it('one is bound with the variables that were there when it was loaded', async () => {
+  it('one is bound with the variables and certificates that were there when it was loaded', async () => {
     const environment: Record<string, string> = { API_KEY: 'first' };
     const tools = makeTools(originOf(0), { headers: { 'X-Key': '${API_KEY}' } });
-    const server = await serve({ ...makeOptions(tools), environment });
+    const { config, files } = makeOptions(tools);
+    const manuals = config.manuals.map((entry) => ({ ...entry, tls: { ca_file: 'ca.pem' } }));
+    const { cert } = await makeAuthority();
+    const server = await serve({
+      config: { ...config, manuals },
+      files: { ...files, 'ca.pem': cert },
+      environment,
+    });
     delete environment.API_KEY;
+    rmSync(join(server.directory, 'ca.pem'));
     expect((await call(server, 'tool_9')).body.key).toBe('first');
   });
 });
