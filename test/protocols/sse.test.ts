@@ -293,10 +293,10 @@ describe('the bounds of an event stream', () => {
 
   it('does not take a slow consumer for a silent upstream', async () => {
     const upstream = await startUpstream((_request, response) => flood(response, `data: "${'x'.repeat(8192)}"\n\n`));
-    const iterator = openStream(prepare(sse(upstream, { idle_timeout: 0.05 })));
+    const iterator = openStream(prepare(sse(upstream, { idle_timeout: 0.3 })));
     for (let taken = 0; taken < 3; taken += 1) {
       expect(await iterator.next()).toMatchObject({ done: false });
-      await sleep(120);
+      await sleep(500);
     }
     await iterator.return?.();
   });
