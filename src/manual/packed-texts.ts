@@ -22,12 +22,19 @@ export class PackedTexts {
 
   /** The text of this number; empty where there is none. */
   read(index: number): string {
+    return this.bytes(index).toString('utf8');
+  }
+
+  /** The text as bytes, which are this one's own: to be read, not written. */
+  bytes(index: number): Buffer {
     const block = this.#blocks[Math.floor(index / blockLength)];
-    if (!block) return '';
+    if (!block) return nothing;
     const place = index % blockLength;
-    return block.bytes.toString('utf8', block.ends[place - 1] ?? 0, block.ends[place] ?? 0);
+    return block.bytes.subarray(block.ends[place - 1] ?? 0, block.ends[place] ?? 0);
   }
 }
+
+const nothing = Buffer.alloc(0);
 
 function packBlock(start: number, length: number, textOf: (index: number) => string): Block {
   const texts = Array.from({ length }, (_, place) => textOf(start + place));

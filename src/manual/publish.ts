@@ -88,8 +88,8 @@ export class Publisher {
   }
 
   #present(tools: readonly Tool[], form: AuthForm, grew: (bytes: number) => void): View {
-    const content = this.#contentOf(tools, form);
-    return new View(assembleView(content), tools.length, this.#options.describe?.(content) ?? {}, grew);
+    const headers = this.#options.describe?.(this.#contentOf(tools, form)) ?? {};
+    return new View(this.assemble(tools, form), tools.length, headers, grew);
   }
 
   #contentOf(tools: readonly Tool[], form: AuthForm): ViewContent {
@@ -119,7 +119,9 @@ export class Publisher {
 
   /** A manual of the given tools, in the shape that every official client accepts. */
   assemble(tools: readonly Tool[], form: AuthForm): Buffer {
-    return assembleView(this.#contentOf(tools, form));
+    const version = stringify(this.#versionOf(tools));
+    const head = Buffer.from(`{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[`);
+    return Buffer.concat([head, ...this.prepare().piecesOf(tools, this.#auth[form]), Buffer.from(']}')]);
   }
 
   // Taken from visible manuals alone: a version that moved with an invisible one would tell of it.
@@ -147,13 +149,6 @@ export class Publisher {
 }
 
 const warmedAtOnce = 20;
-
-function assembleView({ manual_version, tools, textOf }: ViewContent): Buffer {
-  const version = stringify(manual_version);
-  return Buffer.from(
-    `{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[${tools.map(textOf).join(',')}]}`,
-  );
-}
 
 const bearerAuth = { auth_type: 'api_key', api_key: 'Bearer ${TOKEN}', var_name: 'Authorization', location: 'header' };
 const oauthAuth = { auth_type: 'oauth2', token_url: '', client_id: '${CLIENT_ID}', client_secret: '${CLIENT_SECRET}' };
