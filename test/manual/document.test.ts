@@ -25,7 +25,7 @@ function parses(text: string): boolean {
 
 // A text that breaks off is told from a whole one by what a stray mark at its end does to it.
 function isComplete(text: string): boolean {
-  return [',', '}', ']', ':', '"', 'true'].every((mark) => findSyntaxError(`${text} ${mark}`) < text.length + 2);
+  return [',', '}', ']', ':', '""', 'true'].every((mark) => findSyntaxError(`${text} ${mark}`) < text.length + 2);
 }
 
 const json = `{
