@@ -16,12 +16,25 @@ export async function capture(port, request) {
   return { status: Number(statusLine.split(' ')[1]), headers: headers.flat(), body: body.toString('base64') };
 }
 
-function exchange(port, request) {
+/** Sends one request; how long its answer takes to begin, and how many bytes it has in all, head included. */
+export async function timeAnswer(port, request) {
+  const start = performance.now();
+  let first_byte_ms;
+  const bytes = await exchange(port, request.replace('\r\n', '\r\nConnection: close\r\n'), () => {
+    first_byte_ms ??= performance.now() - start;
+  });
+  return { first_byte_ms, bytes: bytes.length };
+}
+
+function exchange(port, request, onData = () => undefined) {
   return new Promise((resolve, reject) => {
     const chunks = [];
     const socket = connect(port, '127.0.0.1', () => socket.write(request));
     socket.setTimeout(10_000, () => socket.destroy(new Error('An answer did not come.')));
-    socket.on('data', (chunk) => chunks.push(chunk)).once('error', reject);
+    socket
+      .on('data', (chunk) => chunks.push(chunk))
+      .on('data', onData)
+      .once('error', reject);
     socket.on('close', () => resolve(Buffer.concat(chunks)));
   });
 }

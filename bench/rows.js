@@ -1,7 +1,8 @@
 /** What is measured: each row is a piece of work, its contenders, and the goal where there is one. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { capture } from './capture.js';
+import { setTimeout as wait } from 'node:timers/promises';
+import { timeAnswer } from './capture.js';
 import { startServer } from './children.js';
 import { callerKey, makeCallers, makeManual, toolName } from './fixture.js';
 import { writeConfig } from './folder.js';
@@ -134,17 +135,17 @@ async function measurePermissionSets({ meter, folder }) {
   }
   const server = await startWithSets(folder, 'sets', shelf, (set) => `tag:set${set}`);
   const few = await startWithSets(folder, 'few', manual, () => '*');
-  const start = performance.now();
-  const { body } = await capture(server.port, manualRequest(callerKey(setCount)));
-  const first_build_ms = performance.now() - start;
+  // Both have just started, on one core: what a start leaves to be done is no part of a build.
+  await wait(1000);
+  const { first_byte_ms, bytes } = await timeAnswer(server.port, manualRequest(callerKey(setCount)));
   const requests = everyKey.slice(0, setCount).map((token) => manualRequest(token));
   // Each set's manual is built when it is first asked for.
   for (const one of [few, server]) await meter.run({ server: one, requests }, 3000);
   const comparison = await meter.compare({ server: few, requests }, { server, requests });
   const cache_bytes = await server.ask({ read: 'cache' });
   await Promise.all([server.stop(), few.stop()]);
-  const first_build_bytes = Buffer.byteLength(body, 'base64');
-  return [{ contender: 'gatehouse', base: '64 tools', ...comparison, first_build_ms, first_build_bytes, cache_bytes }];
+  const first = { first_build_ms: first_byte_ms, first_build_bytes: bytes };
+  return [{ contender: 'gatehouse', base: '64 tools', ...comparison, ...first, cache_bytes }];
 }
 
 const manyTools = 100_000;
