@@ -5,7 +5,7 @@ const maxWaiting = 32;
 
 /**
  * Ends answers together, when all that had come in when this turn of the event loop began has been dealt with. Each write
- * wakes whoever reads it; written one between each two requests they cost a fifth of a call, one behind the other hardly
+ * wakes whoever reads it; written one between each two requests they cost a sixth of a call, one behind the other hardly
  * anything. An answer that is alone goes out at once: the turn ends when nothing else has come in.
  */
 export class Outbox {
