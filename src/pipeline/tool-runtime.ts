@@ -73,8 +73,10 @@ export class ToolRuntime {
   }
 
   #compileInputs(): { readonly sanitize: Sanitizer | undefined; readonly validate: Validator } {
-    const { inputs } = this.tool;
-    this.#inputs ??= { sanitize: createSanitizer(inputs), validate: this.#parts.compiler.compile(inputs) };
+    if (this.#inputs === undefined) {
+      const { inputs } = this.tool;
+      this.#inputs = { sanitize: createSanitizer(inputs), validate: this.#parts.compiler.compile(inputs) };
+    }
     return this.#inputs;
   }
 
@@ -84,7 +86,7 @@ export class ToolRuntime {
   }
 
   get #checkedOutputs(): JsonSchema | null {
-    this.#outputs ??= findCheckedOutputs(this.tool);
+    if (this.#outputs === undefined) this.#outputs = findCheckedOutputs(this.tool);
     return this.#outputs;
   }
 

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CallScope, LoadError } from '../../src/core/index.js';
 import { collectAfterStart } from '../../src/server/garbage.js';
 import { buildServer } from '../../src/server/server.js';
@@ -13,6 +13,8 @@ import { MemorySink } from '../support/sink.js';
 
 /** More than are kept as objects, and so packed, and bound when they are first called. */
 const count = 2100;
+/** One that says nothing of its answers. */
+const unchecked = 1500;
 
 const upstreams = ['one', 'two'].map((name) =>
   createServer((request, response) => {
@@ -27,7 +29,7 @@ function makeTools(origin: string, template: Readonly<Record<string, unknown>> =
     name: `tool_${index}`,
     description: `Tool ${index}.`,
     inputs: { type: 'object', properties: { q: { type: 'string', maxLength: 9 } }, additionalProperties: false },
-    outputs: { type: 'object', required: ['path'] },
+    ...(index !== unchecked && { outputs: { type: 'object', required: ['path'] } }),
     tool_call_template: { call_template_type: 'http', url: `${origin}/${index}`, ...template },
   }));
 }
@@ -83,6 +85,19 @@ describe('of many tools', () => {
     expect((await call(server, 'tool_7', 'q=far+too+long')).status).toBe(400);
     expect((await call(server, 'tool_8', 'other=1')).status).toBe(400);
     expect((await call(server, 'tool_2100')).status).toBe(404);
+  });
+
+  it('one that has been called is not looked up again, which would unpack it at every call', async () => {
+    const server = await serve(makeOptions(makeTools(originOf(0))));
+    const names = ['tool_7', `tool_${unchecked}`];
+    for (const name of names) expect(await call(server, name)).toMatchObject({ status: 200 });
+    onTestFinished(() => void vi.restoreAllMocks());
+    const [runtime] = server.server.gate.generation.runtimes;
+    const reads = (['inputs', 'outputs', 'template', 'description'] as const).map((part) =>
+      vi.spyOn(Object.getPrototypeOf(runtime?.tool), part, 'get'),
+    );
+    for (const name of names) expect(await call(server, name)).toMatchObject({ status: 200 });
+    expect(reads.map(({ mock }) => mock.calls.length)).toEqual([0, 0, 0, 0]);
   });
 
   it('one that is first called after a reload is the new one, and what the old ones held is let go', async () => {
