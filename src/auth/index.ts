@@ -15,6 +15,7 @@ export {
 } from './identity.js';
 export { TokenIssuer } from './issuer.js';
 export { adaptFastifyJwt } from './jwt-verify.js';
+export { generatePrivateKey } from './key-pair.js';
 export {
   createKey,
   describeKeys,

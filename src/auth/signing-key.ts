@@ -1,5 +1,6 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { generatePrivateKey } from './key-pair.js';
 
 /** What the built-in issuer signs with. */
 export type IssuerAlgorithm = 'ES256' | 'EdDSA';
@@ -29,9 +30,7 @@ export type StoredKey = z.infer<typeof storedKeySchema>;
 
 /** Makes a key that signs from `useFrom` (epoch milliseconds) on. */
 export function generateSigningKey(algorithm: IssuerAlgorithm, useFrom: number): SigningKey {
-  const { privateKey } =
-    algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519');
-  return describeKey(privateKey, algorithm, useFrom);
+  return describeKey(generatePrivateKey(algorithm === 'ES256' ? 'ec' : 'ed25519'), algorithm, useFrom);
 }
 
 /** Reads a key of the key file. Throws when its numbers are no key. */

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generatePrivateKey } from '../auth/index.js';
 
 /** The roles that a new configuration defines. */
 export const startingRoles = ['admin', 'reader'] as const;
@@ -71,9 +71,7 @@ signing: { key_file: ./manual-key.pem }   # clients pin it: keep it out of versi
 security_log: { file: ../var/security.log, hash_chain: true }
 `,
     ...(source === undefined && { 'config/manuals/my_api.yaml': exampleManual }),
-    'config/manual-key.pem': generateKeyPairSync('ed25519')
-      .privateKey.export({ format: 'pem', type: 'pkcs8' })
-      .toString(),
+    'config/manual-key.pem': generatePrivateKey('ed25519').export({ format: 'pem', type: 'pkcs8' }).toString(),
     '.env': '# Values of ${UTCP_…} and ${API_…} variables. Keep it out of version control.\n',
   };
 }

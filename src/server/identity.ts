@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { resolve } from 'node:path';
 import fastifyJwt from '@fastify/jwt';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -8,6 +8,7 @@ import {
   type Identity as AuthIdentity,
   adaptFastifyJwt,
   createIdentity,
+  generatePrivateKey,
   IdentityState,
   type MetadataParts,
   type TokenIssuer,
@@ -64,7 +65,7 @@ export class Identity {
   /** Registers @fastify/jwt, whose `verify` checks every signature. */
   async register(): Promise<void> {
     // Every verification brings its issuer's own key; one that was forgotten would meet a key that signed nothing.
-    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const publicKey = createPublicKey(generatePrivateKey('ec'));
     const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     await this.#verifier.register(fastifyJwt, { secret: { public: pem, private: '' } });
     await this.#verifier.ready();

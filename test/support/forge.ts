@@ -1,4 +1,13 @@
-import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  constants,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
+import { generatePrivateKey } from '../../src/auth/key-pair.js';
 
 /** Base64url of a JSON value, or of a text that is to stand as it is. */
 export function encodePart(value: unknown): string {
@@ -54,10 +63,22 @@ export function makeKey(algorithm: TestKey['algorithm'], kid: string): TestKey {
   return { kid, algorithm, privateKey: pair.privateKey, publicKey: pair.publicKey, jwk };
 }
 
+// Not as they were made: such a key may hang a process that collects garbage while it is written as a JWK (Node 20).
 function generatePair(algorithm: string): { privateKey: KeyObject; publicKey: KeyObject } {
-  if (algorithm === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  if (algorithm === 'EdDSA') return generateKeyPairSync('ed25519');
-  return generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const privateKey =
+    algorithm === 'ES256' || algorithm === 'EdDSA'
+      ? generatePrivateKey(algorithm === 'ES256' ? 'ec' : 'ed25519')
+      : createPrivateKey(generateRsa());
+  return { privateKey, publicKey: createPublicKey(privateKey) };
+}
+
+function generateRsa(): string {
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  return privateKey;
 }
 
 function privateKey(key: KeyObject | Buffer | string): KeyObject {
