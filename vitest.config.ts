@@ -1,15 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Tests that need a process to themselves: they put something else in a module's place, or count or weigh a whole process. */
+/**
+ * Tests that need a process to themselves: they put something else in a module's place, or count or weigh a whole process;
+ * and HTTP/2 over TLS, which Node 20 may abort (TLSWrap::DoWrite) when much garbage is collected in the process meanwhile.
+ */
 const alone = [
   'test/advisories/**/*.test.ts',
+  'test/e2e/identity/certificate.test.ts',
   'test/e2e/observability/**/*.test.ts',
   'test/endurance/**/*.test.ts',
   'test/e2e/official-client/large.test.ts',
   'test/limits/anomaly.test.ts',
   'test/manual/openapi/import.test.ts',
   'test/protocols/mcp-hostile.test.ts',
+  'test/server/http2.test.ts',
 ];
 
 /** Runs of minutes have a configuration of their own. */
