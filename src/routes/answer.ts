@@ -32,6 +32,11 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
         reply.hijack();
         const closing = isLast(gate, request) ? ['connection', 'close'] : [];
         raw.writeHead(status, [...list, request.exchange.request_id, ...closing, ...head]);
+        // HTTP/2 gathers what it writes itself; over TLS, head and body in two turns are two writes at once to Node 20.
+        if (request.raw.httpVersionMajor !== 1) {
+          raw.end(body);
+          return;
+        }
         // As many bytes as characters: it is ASCII, which goes out without being encoded.
         const isAscii = typeof body === 'string' && body.length === request.exchange.response_bytes;
         outbox.end(raw, body, isAscii ? 'latin1' : 'utf8');
