@@ -6,8 +6,6 @@ import type { Arguments } from './tool.js';
  * cancellation. Cheaper than an AbortSignal for each request; `signal` makes one for libraries that want it.
  */
 export class CallScope {
-  /** Most calls have one listener; a set is made for the second. */
-  #listener: CancelListener | undefined;
   #listeners: Set<CancelListener> | undefined;
   #controller: AbortController | undefined;
   #reason: CancelReason | undefined;
@@ -33,12 +31,9 @@ export class CallScope {
   cancel(reason: CancelReason): void {
     if (this.#reason) return;
     this.#reason = reason;
-    const listener = this.#listener;
     const listeners = this.#listeners;
-    this.#listener = undefined;
     this.#listeners = undefined;
-    listener?.(reason);
-    for (const other of listeners ?? []) other(reason);
+    for (const listener of listeners ?? []) listener(reason);
     this.#controller?.abort(reason);
   }
 
@@ -48,15 +43,9 @@ export class CallScope {
       listener(this.#reason);
       return () => undefined;
     }
-    if (this.#listener === undefined) this.#listener = listener;
-    else {
-      this.#listeners ??= new Set();
-      this.#listeners.add(listener);
-    }
-    return () => {
-      if (this.#listener === listener) this.#listener = undefined;
-      else this.#listeners?.delete(listener);
-    };
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => this.#listeners?.delete(listener);
   }
 
   /** The cancellation as an AbortSignal, made when first asked for. */

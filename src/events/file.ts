@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fdatasync, fstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { LoadError } from '../core/index.js';
+import { codeOf, LoadError } from '../core/index.js';
 
 /** The open descriptor that lines go to. */
 export interface LogFile {
@@ -39,7 +39,7 @@ export function openLogFile(path: string, options: RotationOptions): LogFile {
       rule: 'security-log-unwritable',
       file: path,
       pointer: '',
-      message: `The security log cannot be opened (${codeOf(error)}).`,
+      message: `The security log cannot be opened (${codeOf(error) ?? 'EIO'}).`,
       mend: 'Name a file in a directory that this user may write, or leave security_log.file out for standard output.',
     });
   }
@@ -78,7 +78,7 @@ class RotatingFile implements LogFile {
       this.#bytes = 0;
       fdatasync(full, () => closeSync(full));
     } catch (error) {
-      this.options.onProblem(codeOf(error));
+      this.options.onProblem(codeOf(error) ?? 'EIO');
     }
   }
 
@@ -94,8 +94,4 @@ class RotatingFile implements LogFile {
 
 function open(path: string): number {
   return openSync(path, 'a', 0o600);
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
 }

@@ -19,26 +19,9 @@ export function renderEvent(event: SecurityEvent, time: string): string {
   if (event.request_id !== undefined) line += `,"request_id":${quote(event.request_id)}`;
   if (event.reason !== undefined) line += `,"reason":${quote(event.reason)}`;
   if (event.duration_ms !== undefined) line += number('duration_ms', Math.round(event.duration_ms * 1000) / 1000);
-  return line + digests.render(event.manual_digest, event.policy_digest) + renderDetails(event);
+  line += text('manual_digest', event.manual_digest) + text('policy_digest', event.policy_digest);
+  return line + renderDetails(event);
 }
-
-/** What was in force: the same in each event until the next reload, so the last text is kept. */
-class DigestText {
-  #manual: string | undefined;
-  #policy: string | undefined;
-  #text = '';
-
-  render(manual: string | undefined, policy: string | undefined): string {
-    if (manual !== this.#manual || policy !== this.#policy) {
-      this.#manual = manual;
-      this.#policy = policy;
-      this.#text = text('manual_digest', manual) + text('policy_digest', policy);
-    }
-    return this.#text;
-  }
-}
-
-const digests = new DigestText();
 
 /** The fields that one kind of event alone has. */
 function renderDetails(event: SecurityEvent): string {

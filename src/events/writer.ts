@@ -1,5 +1,6 @@
 import { fdatasync, writeSync } from 'node:fs';
 import type { DestinationStream } from 'pino';
+import { codeOf } from '../core/index.js';
 import type { LogFile } from './file.js';
 
 export interface LineWriterOptions {
@@ -103,7 +104,7 @@ export class LineWriter implements DestinationStream {
         this.#letGo(written);
         file.grow(written, written === oldest.length);
       } catch (error) {
-        return this.#keep(codeOf(error));
+        return this.#keep(codeOf(error) ?? 'EIO');
       }
       if (this.#failing) this.#recover();
     }
@@ -161,13 +162,9 @@ export class LineWriter implements DestinationStream {
     if (!file.syncs) return Promise.resolve();
     return new Promise((resolve) => {
       fdatasync(file.fd, (error) => {
-        if (error && !this.#closed) this.#keep(codeOf(error));
+        if (error && !this.#closed) this.#keep(codeOf(error) ?? 'EIO');
         resolve();
       });
     });
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
 }

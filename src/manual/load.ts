@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type AuthoredManual, type Finding, isJsonObject, LoadError } from '../core/index.js';
+import { type AuthoredManual, codeOf, type Finding, isJsonObject, LoadError } from '../core/index.js';
 import { type ReadManual, readUtcpManual } from './authored.js';
 import type { ManualEntry } from './config.js';
 import { parseDocument, type SourceDocument } from './document.js';
@@ -129,7 +129,8 @@ async function readSource(source: string, path: string, remote: boolean, io: Man
     return remote ? await io.readUrl(path) : await io.readFile(path);
   } catch (error) {
     if (error instanceof LoadError) throw error;
-    const reason = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    const code = codeOf(error);
+    const reason = code === undefined ? '' : ` (${code})`;
     throw unreadable(source, `The source cannot be read${reason}.`, 'Check that it is there and readable.');
   }
 }

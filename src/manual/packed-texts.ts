@@ -1,4 +1,4 @@
-/** Texts that stand in one block; a power of two. */
+/** Texts that stand in one block. */
 const blockLength = 1024;
 
 interface Block {

@@ -88,8 +88,8 @@ export class Publisher {
   }
 
   #present(tools: readonly Tool[], form: AuthForm, grew: (bytes: number) => void): View {
-    const headers = this.#options.describe?.(this.#contentOf(tools, form)) ?? {};
-    return new View(this.assemble(tools, form), tools.length, headers, grew);
+    const content = this.#contentOf(tools, form);
+    return new View(this.#assemble(content), tools.length, this.#options.describe?.(content) ?? {}, grew);
   }
 
   #contentOf(tools: readonly Tool[], form: AuthForm): ViewContent {
@@ -119,7 +119,11 @@ export class Publisher {
 
   /** A manual of the given tools, in the shape that every official client accepts. */
   assemble(tools: readonly Tool[], form: AuthForm): Buffer {
-    const version = stringify(this.#versionOf(tools));
+    return this.#assemble(this.#contentOf(tools, form));
+  }
+
+  #assemble({ manual_version, tools, form }: ViewContent): Buffer {
+    const version = stringify(manual_version);
     const head = Buffer.from(`{"utcp_version":"${utcpVersion}","manual_version":${version},"tools":[`);
     return Buffer.concat([head, ...this.prepare().piecesOf(tools, this.#auth[form]), Buffer.from(']}')]);
   }

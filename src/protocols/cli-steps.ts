@@ -7,7 +7,7 @@ import { splitCommand } from './cli-words.js';
 import { findBroadDirectory, resolveDirectory } from './path.js';
 import type { ToolBinding } from './protocol.js';
 import { defaultProcessLimits, prepareSandbox, type Sandbox, type SandboxOptions } from './sandbox.js';
-import { findHiddenFile } from './sandbox-hidden.js';
+import { noticeHiddenFiles } from './sandbox-hidden.js';
 
 /** One program of a template, ready to run. */
 export interface CliStep {
@@ -61,12 +61,9 @@ function prepareStep(
   binding: ToolBinding,
 ): CliStep {
   const argv = compileArgv(args, pointers, binding);
-  const sandbox = prepareSandbox({ ...shared, command }, { file: binding.file, pointer: binding.pointer });
-  for (const [index, arg] of args.entries()) {
-    const place = { file: binding.file, pointer: pointers[index] ?? binding.pointer };
-    const hidden = findHiddenFile(arg, { ...shared, command }, binding.base_dir, place);
-    if (hidden) binding.notice(hidden);
-  }
+  const options = { ...shared, command };
+  const sandbox = prepareSandbox(options, { file: binding.file, pointer: binding.pointer });
+  noticeHiddenFiles(args, pointers, options, binding);
   return { command, argv, sandbox, shown };
 }
 

@@ -15,6 +15,8 @@ import type { ToolBinding } from './protocol.js';
  * template or the credential says is not for a caller to say again: an upstream may take the last of two.
  */
 export class QueryPlan {
+  /** What `render` gives when no argument comes here. */
+  readonly constant: string;
   readonly #constantPairs: string;
   readonly #open: readonly CompiledText[];
   readonly #fixed: ReadonlySet<string>;
@@ -38,6 +40,7 @@ export class QueryPlan {
     const constants = compiled.flatMap((pair) => (pair.constant === undefined ? [] : [pair.constant]));
     if (credential) constants.push(credential.map((part) => encodeURIComponent(part)).join('='));
     this.#constantPairs = constants.join('&');
+    this.constant = toQuery(this.#constantPairs);
     this.#open = compiled.filter((pair) => pair.constant === undefined);
     this.#fixed = new Set([...names, ...(credential ? [credential[0]] : [])].map((name) => name.toLowerCase()));
     this.arguments = new Set(compiled.flatMap((pair) => [...pair.arguments]));
@@ -66,11 +69,6 @@ export class QueryPlan {
     return this.#fixed.has(lower.slice(0, bracket)) || this.#fixed.has(lower.replace(/\[\d*\]$/, ''));
   }
 
-  /** What `render` gives when no argument comes here. */
-  get constant(): string {
-    return this.#constantPairs === '' ? '' : `?${this.#constantPairs}`;
-  }
-
   /** The query with its `?`, or nothing. `placed` names the arguments that stand elsewhere. */
   render(args: Arguments, placed: ReadonlySet<string>): string {
     let query = this.#constantPairs;
@@ -83,8 +81,12 @@ export class QueryPlan {
       if (this.#isFixed(name)) throw refuseArgument(name, 'has the name of a parameter that the tool sets itself');
       query = appendPairs(query, name, args[name] ?? null);
     }
-    return query === '' ? '' : `?${query}`;
+    return toQuery(query);
   }
+}
+
+function toQuery(pairs: string): string {
+  return pairs === '' ? '' : `?${pairs}`;
 }
 
 function readName(pair: string, options: CompileOptions): string {

@@ -6,7 +6,7 @@ import { McpStdioTransport } from './mcp-stdio.js';
 import type { McpServerConfig } from './mcp-template.js';
 import { digest, fill } from './mcp-variables.js';
 import { prepareSandbox, type Sandbox, type SandboxOptions } from './sandbox.js';
-import { findHiddenFile } from './sandbox-hidden.js';
+import { noticeHiddenFiles } from './sandbox-hidden.js';
 import { findSystemProgram } from './sandbox-probe.js';
 
 const mebibyte = 1_048_576;
@@ -40,11 +40,9 @@ export function planProcess(server: McpServerConfig, binding: McpBinding): McpLa
     prepare: () => {
       const sandbox = prepareSandbox(options, { file: binding.file, pointer: binding.pointer });
       // As authored: an argument with a variable in it is not shown, nor is what it names.
-      for (const [index, arg] of (server.args ?? []).entries()) {
-        const place = { file: binding.file, pointer: `${binding.pointer}/args/${index}` };
-        const hidden = findHiddenFile(arg, options, binding.base_dir, place);
-        if (hidden) binding.notice(hidden);
-      }
+      const authored = server.args ?? [];
+      const pointers = authored.map((_, index) => `${binding.pointer}/args/${index}`);
+      noticeHiddenFiles(authored, pointers, options, binding);
       return () => openProcess(sandbox, args, maxBytes);
     },
   };

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { Finding } from '../core/index.js';
 import { isInside } from './path.js';
+import type { ToolBinding } from './protocol.js';
 import { shownPaths } from './sandbox-mounts.js';
 import type { SandboxOptions, SandboxPlace } from './sandbox-options.js';
 
@@ -9,11 +10,27 @@ import type { SandboxOptions, SandboxPlace } from './sandbox-options.js';
 const own = ['/proc', '/dev'];
 
 /**
+ * Warns of each argument that names a file which the sandbox hides. `pointers` says where the arguments stand; those of
+ * the binding are the author's own, with nothing put in.
+ */
+export function noticeHiddenFiles(
+  args: readonly string[],
+  pointers: readonly string[],
+  options: SandboxOptions,
+  { file, pointer, base_dir, notice }: Pick<ToolBinding, 'file' | 'pointer' | 'base_dir' | 'notice'>,
+): void {
+  for (const [index, arg] of args.entries()) {
+    const hidden = findHiddenFile(arg, options, base_dir, { file, pointer: pointers[index] ?? pointer });
+    if (hidden) notice(hidden);
+  }
+}
+
+/**
  * A warning for an argument that names a file of the host which the program will not find in its sandbox: it would
  * start and end at once, far from the line that has to be mended. `base_dir` is what the author of a relative path meant.
  * Undefined for an argument that is no such file.
  */
-export function findHiddenFile(
+function findHiddenFile(
   arg: string,
   options: SandboxOptions,
   base_dir: string,

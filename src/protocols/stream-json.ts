@@ -1,4 +1,5 @@
 import { GatehouseError, type StreamItem } from '../core/index.js';
+import { isJson } from './text-result.js';
 
 /**
  * What an upstream's text must be: `json` (anything else is refused), `text` (always handed on as a JSON string), or
@@ -9,7 +10,7 @@ export type TextFormat = 'json' | 'text' | 'auto';
 /** A text as one JSON text without line breaks. Throws `upstream_invalid` when the format asks for JSON and it is none. */
 export function toJsonText(text: string, format: TextFormat): string {
   if (format === 'text') return JSON.stringify(text);
-  if (isJsonText(text)) {
+  if (isJson(text)) {
     // Outside of strings a line break is white space, and inside of them JSON allows none: so the authored text, with
     // its numbers as they were written, stays. A separator that is no JSON white space can't stand here.
     return text.includes('\n') || text.includes('\r') ? text.replace(/[\r\n]+/g, ' ') : text;
@@ -19,16 +20,6 @@ export function toJsonText(text: string, format: TextFormat): string {
     detail: 'The upstream sent data that is not JSON.',
     reason: 'not_json',
   });
-}
-
-function isJsonText(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    // That it does not parse is the answer.
-    return false;
-  }
 }
 
 /** Bytes as JSON: `{"base64":"…"}`, the one form that every client can take. */

@@ -32,7 +32,7 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
         reply.hijack();
         const closing = isLast(gate, request) ? ['connection', 'close'] : [];
         raw.writeHead(status, [...list, request.exchange.request_id, ...closing, ...head]);
-        // HTTP/2 gathers what it writes itself; over TLS, head and body in two turns are two writes at once to Node 20.
+        // HTTP/2 gathers what it writes itself, and so gains nothing by waiting.
         if (request.raw.httpVersionMajor !== 1) {
           raw.end(body);
           return;

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type ErrorCode, errorKinds, GatehouseError } from '../core/index.js';
+import { codeOf, type ErrorCode, errorKinds, GatehouseError } from '../core/index.js';
 
 /** A problem document (RFC 9457). */
 export interface Problem {
@@ -53,8 +53,7 @@ export function describeProblem(error: GatehouseError, request_id: string): Prob
 export function toGatehouseError(error: unknown): GatehouseError {
   if (error instanceof GatehouseError) return error;
   const status = readStatus(error);
-  if (error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return new GatehouseError('body_too_large');
+  if (codeOf(error) === 'FST_ERR_CTP_BODY_TOO_LARGE') return new GatehouseError('body_too_large');
   if (status === 429) return new GatehouseError('rate_limited', { reason: 'per_address', retry_after: 1 });
   const known = status === undefined ? undefined : fromStatus[status];
   if (known) return new GatehouseError(known, { cause: error });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { LoadedConfig } from '../config/index.js';
-import { type JsonObject, LoadError } from '../core/index.js';
+import { codeOf, type JsonObject, LoadError } from '../core/index.js';
 import { utcpVersion, type ViewContent } from '../manual/index.js';
 import { canonicalizeJson, manualSignatureHeader, readSigningKey, signCanonicalManual } from '../signing/index.js';
 
@@ -49,11 +49,11 @@ function readKey(key_file: string, place: { readonly file: string; readonly poin
   try {
     return readFileSync(key_file);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+    const code = codeOf(error);
     throw LoadError.of({
       rule: 'signing-key-unreadable',
       ...place,
-      message: `The signing key ${key_file} cannot be read${code}.`,
+      message: `The signing key ${key_file} cannot be read${code === undefined ? '' : ` (${code})`}.`,
       mend: 'Make one that this user may read: openssl genpkey -algorithm ed25519 -out manual-key.pem.',
     });
   }

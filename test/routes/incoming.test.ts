@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DivertibleMessage } from '../../src/routes/incoming.js';
+import { addressOf } from '../support/provider.js';
 
 let server: Server;
 let port = 0;
@@ -20,8 +21,7 @@ beforeAll(async () => {
     if (!diverted) asked.on('data', sink.add).on('end', sink.end);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  port = typeof address === 'object' && address ? address.port : 0;
+  port = addressOf(server).port;
 });
 afterAll(() => server.close());
 

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { request } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Outbox } from '../../src/routes/outbox.js';
+import { addressOf } from '../support/provider.js';
 
 let server: Server;
 let port = 0;
@@ -21,8 +22,7 @@ beforeAll(async () => {
     written.push(responses.filter(({ writableEnded }) => writableEnded).length);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  port = typeof address === 'object' && address ? address.port : 0;
+  port = addressOf(server).port;
 });
 beforeEach(() => {
   responses = [];
