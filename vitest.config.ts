@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /**
- * Tests that need a process to themselves: they put something else in a module's place, or count or weigh a whole process;
+ * Tests that need a process to themselves: they put something else in a module's place, give up being root, or count or
+ * weigh a whole process;
  * and HTTP/2 over TLS, which Node 20 may abort (TLSWrap::DoWrite) when much garbage is collected in the process meanwhile.
  */
 const alone = [
@@ -14,6 +15,7 @@ const alone = [
   'test/limits/anomaly.test.ts',
   'test/manual/openapi/import.test.ts',
   'test/protocols/mcp-hostile.test.ts',
+  'test/protocols/sandbox-unprivileged.test.ts',
   'test/server/http2.test.ts',
 ];
 

@@ -4,7 +4,7 @@ import { processesWith } from '../support/processes.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { place, runProgram, runScript, sandboxOptions } from '../support/sandbox.js';
 
-// Each test file has a process of its own, so this one can give up being root without taking others along.
+// This file has a process of its own (vitest.config.ts), so it can give up being root without taking others along.
 beforeAll(() => {
   if (process.getuid?.() !== 0) return;
   process.setgroups?.([]);
