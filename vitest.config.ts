@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /**
- * Tests that need a process to themselves: they put something else in a module's place, give up being root, or count or
- * weigh a whole process;
- * and HTTP/2 over TLS, which Node 20 may abort (TLSWrap::DoWrite) when much garbage is collected in the process meanwhile.
+ * Tests that need a process to themselves: they put something else in a module's place, give up being root, count or weigh
+ * a whole process, or speak HTTP/2 over TLS, which Node 20 may abort (TLSWrap::DoWrite) when much garbage is collected in
+ * the process meanwhile.
  */
 const alone = [
   'test/advisories/**/*.test.ts',
