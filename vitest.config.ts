@@ -3,8 +3,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 
 /**
  * Tests that need a process to themselves: they put something else in a module's place, give up being root, count or weigh
- * a whole process, or speak HTTP/2 over TLS, which Node 20 may abort (TLSWrap::DoWrite) when much garbage is collected in
- * the process meanwhile.
+ * a whole process, or are clients of HTTP/2, in whose process Node 20 may damage the heap (test/support/http2.ts).
  */
 const alone = [
   'test/advisories/**/*.test.ts',

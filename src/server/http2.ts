@@ -10,6 +10,7 @@ import {
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ServerConfig } from '../config/index.js';
+import { guardSession } from './http2-session.js';
 import { writeHeadersRefusal } from './refusal.js';
 
 /** Bytes that the headers of a request may have, all together; of HTTP/1.1 as of HTTP/2. */
@@ -77,6 +78,7 @@ export class Http2Side {
   }
 
   #hold(session: ServerHttp2Session): void {
+    guardSession(session);
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
     session.on('error', () => session.destroy());

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { WebSocket } from 'ws';
 import { type Identity, issueCertificate, makeAuthority, writeFiles } from '../support/certificates.js';
 import { describeFeed, type Feed, startFeed } from '../support/feed.js';
+import { endSession, whenNothingIsRead } from '../support/http2.js';
 import { exchangeRaw, openRaw } from '../support/raw.js';
 import { bearer, keyEntry, startServer, type TestServer } from '../support/server.js';
 
@@ -48,7 +49,7 @@ const portOf = ({ url }: TestServer) => Number(new URL(url).port);
 function open(server: TestServer, options: { cert?: string; key?: string } = {}): ClientHttp2Session {
   const session = connect(server.url, { ca: authority.cert, ...options });
   session.on('error', () => undefined);
-  onTestFinished(() => session.destroy());
+  onTestFinished(() => endSession(session));
   return session;
 }
 
@@ -113,6 +114,7 @@ describe.each([
     const call = session.request({ ':method': 'POST', ':path': '/tools/feed/slow', ...bearer('k') });
     call.on('error', () => undefined).end();
     await expect.poll(() => server().server.gate.calls.size).toBe(1);
+    await whenNothingIsRead();
     stream.close(constants.NGHTTP2_CANCEL);
     call.close(constants.NGHTTP2_CANCEL);
     await expect.poll(() => server().sink.of('tool.call').length).toBe(before + 2);
@@ -120,7 +122,7 @@ describe.each([
     const lost = other.request({ ':method': 'POST', ':path': '/tools/feed/slow', ...bearer('k') });
     lost.on('error', () => undefined).end();
     await expect.poll(() => server().server.gate.calls.size).toBe(1);
-    other.destroy();
+    await endSession(other);
     await expect.poll(() => feed.streams.size).toBe(0);
     await expect.poll(() => server().sink.of('tool.call').length).toBe(before + 3);
     const reasons = server().sink.of('tool.call').slice(before);

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { describeFeed, type Feed, startFeed } from '../../support/feed.js';
+import { endSession } from '../../support/http2.js';
 import { startNginx, type TestNginx } from '../../support/nginx.js';
 import { findFreePort } from '../../support/redis.js';
 import { describeWithProgram } from '../../support/requirement.js';
@@ -93,7 +94,7 @@ describeWithProgram('nginx', 'behind nginx with TLS, as deployed', () => {
 
   it('a client that speaks HTTP/2 is served as one that does not', async () => {
     const session = connect(nginx.url, { ca: agent.ca });
-    onTestFinished(() => session.destroy());
+    onTestFinished(() => endSession(session));
     const stream = session.request({ ':path': '/utcp', ...agent.headers });
     const [headers] = await once(stream, 'response');
     let body = '';

@@ -8,6 +8,7 @@ import { createKey, describeCertificate, revokeCaller, revokeKeys } from '../../
 import { type Identity, issueCertificate, makeAuthority } from '../../support/certificates.js';
 import { createEchoProtocols } from '../../support/echo.js';
 import { forgeToken } from '../../support/forge.js';
+import { endSession } from '../../support/http2.js';
 import { bearer, startServer, type TestServer } from '../../support/server.js';
 
 const secret = 'a shared secret of more than 32 octets';
@@ -67,7 +68,7 @@ async function discoverByHttp2(identity: Partial<Identity>, ...requests: Record<
       }),
     );
   }
-  session.destroy();
+  await endSession(session);
   return statuses;
 }
 
@@ -141,7 +142,7 @@ describe('a server that asks for client certificates', () => {
     revokeCaller(join(server.directory, 'keys.yaml'), 'leaver');
     await expect.poll(ask, { timeout: 5000, interval: 50 }).toBe(401);
     expect(await discover(leaver)).toMatchObject({ status: 401, reason: 'caller_revoked' });
-    session.destroy();
+    await endSession(session);
   });
 
   it('says that it takes bound tokens (RFC 9728)', async () => {
