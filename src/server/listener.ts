@@ -66,7 +66,10 @@ function createTls(
 ): Server {
   const ALPNProtocols = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
   try {
-    return createTlsServer({ ...options, ...readTls(tls), ALPNProtocols });
+    const server = createTlsServer({ ...options, ...readTls(tls), ALPNProtocols });
+    // Node would have these answered as what HTTP can't read. Such an answer waits for the handshake, so that one that is
+    // late keeps its connection, and is then written below the session of HTTP/2, on which every Node aborts.
+    return server.removeAllListeners('tlsClientError').on('tlsClientError', (_error, socket) => socket.destroy());
   } catch (error) {
     if (error instanceof LoadError) throw error;
     throw LoadError.of({

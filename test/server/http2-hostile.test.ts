@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { buildSources } from '../support/build.js';
+import { issueCertificate, makeAuthority } from '../support/certificates.js';
 import {
   dataFrame,
   goawayFrame,
@@ -16,15 +18,18 @@ import {
 } from '../support/frames.js';
 import { Replica } from '../support/replica.js';
 import { useSharedScratch } from '../support/scratch.js';
+import { portOf } from '../support/websocket-upstream.js';
 
 const scratch = useSharedScratch();
+let build: string;
 let replica: Replica;
 beforeAll(async () => {
+  build = buildSources();
   const config = scratch('gatehouse.yaml');
   writeFileSync(config, stringify({ server: { port: 0, admin: { port: 0 }, http2: true } }));
   // The C library then notices damage to its heap within a few connections instead of a few hundred.
   const environment = { GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0' };
-  replica = new Replica({ build: buildSources(), config, environment });
+  replica = new Replica({ build, config, environment });
   await replica.start();
 });
 afterAll(() => replica?.stop());
@@ -79,4 +84,39 @@ it.each([
   for (let connections = 0; connections < 40; connections++) await send(frames);
   const response = await fetch(`${replica.url}/livez`);
   expect([response.status, replica.child.exitCode, replica.child.signalCode]).toEqual([200, null, null]);
+});
+
+it('a TLS handshake has as long as headers have, and ends nothing when its client finishes it later', async () => {
+  const { cert, key } = await issueCertificate(await makeAuthority(), ['127.0.0.1']);
+  writeFileSync(scratch('tls.crt'), cert);
+  writeFileSync(scratch('tls.key'), key);
+  const tls = { cert_file: './tls.crt', key_file: './tls.key' };
+  const server = { port: 0, admin: { port: 0 }, http2: true, tls, headers_timeout_ms: 300 };
+  writeFileSync(scratch('tls.yaml'), stringify({ server }));
+  const secure = new Replica({ build, config: scratch('tls.yaml') });
+  onTestFinished(async () => void (await secure.stop()));
+  await secure.start();
+  // What the server sends is held back until it should have no more patience.
+  const hold_ms = 5000;
+  const relay = createServer((client) => {
+    const held: Buffer[] = [];
+    const upstream = connect(secure.port, '127.0.0.1').on('data', (chunk: Buffer) => held.push(chunk));
+    client.on('error', () => undefined).pipe(upstream.on('error', () => undefined));
+    upstream.once('close', () => client.destroy());
+    setTimeout(() => client.write(Buffer.concat(held)), hold_ms).unref();
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void relay.close());
+  await once(relay, 'listening');
+  const from = performance.now();
+  const late = connectTls({ port: portOf(relay), ALPNProtocols: ['h2'], rejectUnauthorized: false });
+  late
+    .on('error', () => undefined)
+    .resume()
+    .write(preface);
+  await new Promise((resolve) => late.once('close', resolve));
+  expect(performance.now() - from).toBeLessThan(hold_ms);
+  const next = connectTls({ port: secure.port, ALPNProtocols: ['h2'], rejectUnauthorized: false });
+  onTestFinished(() => void next.destroy());
+  await once(next, 'secureConnect');
+  expect([next.alpnProtocol, secure.child.exitCode, secure.child.signalCode]).toEqual(['h2', null, null]);
 });
