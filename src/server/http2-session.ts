@@ -32,31 +32,33 @@ export function guardSession(session: ServerHttp2Session): void {
   });
   const { destroy } = session;
   session.destroy = (...why) => between(() => destroy.apply(session, why));
-  session.close = createClose(session);
+  session.close = createClose(session, (isIdle) => between(() => isIdle() && destroy.call(session)));
   session.prependListener('stream', (stream: ServerHttp2Stream) => guardStream(stream, between));
 }
 
-/** Tells the client to go elsewhere, and ends the session when the last stream has ended. */
-function createClose(session: ServerHttp2Session): ServerHttp2Session['close'] {
+/** Tells the client to go elsewhere, and ends the session when the last stream has ended and no other has come meanwhile. */
+function createClose(session: ServerHttp2Session, endIf: (isIdle: () => boolean) => void): ServerHttp2Session['close'] {
   const open = new Set<ServerHttp2Stream>();
-  let isLeaving = false;
-  const endWhenIdle = () => {
-    if (isLeaving && open.size === 0) session.destroy();
+  let [isLeaving, isTold] = [false, false];
+  const leave = () => {
+    if (!isLeaving || session.destroyed) return;
+    // One that is idle is told when it ends.
+    if (!isTold && open.size > 0) session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamId);
+    isTold ||= open.size > 0;
+    endIf(() => open.size === 0);
   };
   session.prependListener('stream', (stream: ServerHttp2Stream) => {
     open.add(stream);
     stream.once('close', () => {
       open.delete(stream);
-      endWhenIdle();
+      leave();
     });
+    leave();
   });
   return (callback) => {
-    if (session.destroyed) return;
     if (callback) session.once('close', callback);
-    // One that is idle is told when it ends.
-    if (!isLeaving && open.size > 0) session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamId);
     isLeaving = true;
-    endWhenIdle();
+    leave();
   };
 }
 

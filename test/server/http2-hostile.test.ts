@@ -59,9 +59,11 @@ const many = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`x-${
 const cancel = 8;
 const protocolError = 1;
 
-it('a request in one packet with a GOAWAY, before or after it, is answered', async () => {
-  const frames = [requestFrame(1, get), goawayFrame(0), requestFrame(3, get)];
-  const received = await send(frames, (bytes) => streamsOf('headers', bytes).length === 2);
+it.each([
+  ['before and after', [requestFrame(1, get), goawayFrame(0), requestFrame(3, get)]],
+  ['after', [goawayFrame(0), requestFrame(1, get), requestFrame(3, get)]],
+])('requests in one packet with a GOAWAY, %s it, are answered, and the connection ends', async (_case, frames) => {
+  const received = await send(frames, () => false);
   expect(streamsOf('headers', received)).toEqual([1, 3]);
 });
 
