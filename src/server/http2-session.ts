@@ -8,9 +8,10 @@ type Between = (step: () => void) => void;
 
 /**
  * Keeps a client from ending the process. Node 20 sends all that waits whenever a stream is reset or a session destroyed,
- * even while nghttp2 reads a frame, which frees streams that it goes on to use (nodejs/node issue 64113; mended in Node 22
- * and 24 alone). A GOAWAY with a request behind it in one packet is enough. So here such steps wait until nothing is being
- * read, and a session takes requests until it ends instead of refusing them, which resets them.
+ * even while nghttp2 reads a frame, which frees streams that it goes on to use (nodejs/node issue 64113); Node 22 still
+ * aborts on data that follows what ended a session (issue 64850). A GOAWAY with a request behind it in one packet is
+ * enough. So here such steps wait until nothing is being read, and a session takes requests until it ends instead of
+ * refusing them, which resets them.
  */
 export function guardSession(session: ServerHttp2Session): void {
   let isSafe = false;
