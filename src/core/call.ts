@@ -6,7 +6,9 @@ import type { Arguments } from './tool.js';
  * cancellation. Cheaper than an AbortSignal for each request; `signal` makes one for libraries that want it.
  */
 export class CallScope {
-  #listeners: Set<CancelListener> | undefined;
+  /** Its place in the list of calls in flight, which that list keeps; -1: in none. */
+  place = -1;
+  #listeners: CancelListener[] | undefined;
   #controller: AbortController | undefined;
   #reason: CancelReason | undefined;
 
@@ -43,9 +45,14 @@ export class CallScope {
       listener(this.#reason);
       return () => undefined;
     }
-    this.#listeners ??= new Set();
-    this.#listeners.add(listener);
-    return () => this.#listeners?.delete(listener);
+    if (this.#listeners) this.#listeners.push(listener);
+    else this.#listeners = [listener];
+    return () => this.#forget(listener);
+  }
+
+  #forget(listener: CancelListener): void {
+    const index = this.#listeners?.indexOf(listener) ?? -1;
+    if (index >= 0) this.#listeners?.splice(index, 1);
   }
 
   /** The cancellation as an AbortSignal, made when first asked for. */

@@ -1,6 +1,6 @@
-import type { CallScope } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
 import type { BlockList, ConcurrencyCaps, Limiter } from '../limits/index.js';
+import type { CallsInFlight } from './calls-in-flight.js';
 import type { Exchange } from './exchange.js';
 import type { Generation } from './generation.js';
 import type { Tracing } from './trace.js';
@@ -27,9 +27,9 @@ export interface Gate {
   /** Exchanges begun and not yet recorded. */
   active: number;
   /** Scopes of open streams, which would outlast any drain: each is closed with an event when it begins. */
-  readonly streams: Set<CallScope>;
+  readonly streams: CallsInFlight;
   /** Scopes of calls in flight, cancelled when the drain time is over. */
-  readonly calls: Set<CallScope>;
+  readonly calls: CallsInFlight;
   /** Makes traces, where they are configured. */
   readonly tracing?: Tracing;
   /** Told of each finished exchange, after its event: metrics and anomalies. */

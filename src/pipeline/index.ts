@@ -7,6 +7,7 @@ export {
   refusal,
   requirePrincipal,
 } from './authorize.js';
+export { CallsInFlight } from './calls-in-flight.js';
 export { countFailure } from './count-failure.js';
 export { dispatchCall, dispatchStream, isStreamable } from './dispatch.js';
 export { Exchange, type ExchangeKind, type Route } from './exchange.js';

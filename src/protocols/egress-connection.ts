@@ -4,14 +4,18 @@ import {
   Agent,
   buildConnector,
   type Dispatcher,
+  errors,
   type RequestInit as UndiciRequestInit,
   fetch as undiciFetch,
 } from 'undici';
 import { checkUrl, type EgressPolicy, refuseEgress, stripBrackets } from './egress.js';
 import type { TlsProfile } from './tls.js';
+import { UpstreamSocket } from './upstream-socket.js';
 
 /** Milliseconds until a TCP and TLS connection must stand. */
 const connectTimeoutMs = 10_000;
+/** Milliseconds of silence after which the kernel asks whether the other side is still there. */
+const keepAliveDelayMs = 60_000;
 
 /** What resolves a name to every address; `dns.lookup` in life, a test's own where DNS rebinding is played. */
 export type ResolveAll = (
@@ -51,21 +55,36 @@ export interface GuardOptions {
 
 /** An undici connector that connects to checked addresses alone, over TLS contexts of `tls.ts` alone. */
 export function createGuardedConnector(options: GuardOptions): buildConnector.connector {
-  const connect = buildConnector({
-    ...options.tls.options,
-    lookup: guardedLookup(options.policy, options.resolve),
-    timeout: connectTimeoutMs,
-  });
+  const lookup = guardedLookup(options.policy, options.resolve);
+  const connectSecurely = buildConnector({ ...options.tls.options, lookup, timeout: connectTimeoutMs });
   return (target, callback) => {
     const host = stripBrackets(target.hostname);
     const problem = isIP(host) === 0 ? undefined : options.policy.judgeAddress(host, host);
     if (problem) return callback(refuseEgress(problem), null);
+    const connect = target.protocol === 'https:' ? connectSecurely : connectPlainly(lookup);
     // The connector gives its socket back, which its type leaves out.
     const socket: unknown = connect(target, (...outcome) => {
       if (socket instanceof Socket) options.connecting?.delete(socket);
       callback(...outcome);
     });
     if (socket instanceof Socket) options.connecting?.add(socket);
+  };
+}
+
+/** undici's own connector as far as it concerns connections without TLS, for sockets of a class of our own. */
+function connectPlainly(lookup: LookupFunction) {
+  return ({ hostname, port }: buildConnector.Options, callback: buildConnector.Callback): Socket => {
+    const socket = new UpstreamSocket();
+    const timer = setTimeout(() => socket.destroy(new errors.ConnectTimeoutError()), connectTimeoutMs);
+    const settle = (error: Error | null) => {
+      clearTimeout(timer);
+      socket.off('error', settle).off('connect', succeed);
+      if (error) callback(error, null);
+      else callback(null, socket);
+    };
+    const succeed = () => settle(null);
+    socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMs).once('connect', succeed).once('error', settle);
+    return socket.connect({ host: hostname, port: Number(port) || 80, lookup });
   };
 }
 

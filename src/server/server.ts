@@ -5,7 +5,7 @@ import type { CallScope, CancelReason, Finding } from '../core/index.js';
 import type { EventSink } from '../events/index.js';
 import { Breakers, ConcurrencyCaps, type State } from '../limits/index.js';
 import { forgetPlaces } from '../manual/index.js';
-import type { Gate } from '../pipeline/index.js';
+import { CallsInFlight, type Gate } from '../pipeline/index.js';
 import { createProtocols, type ProtocolRegistry } from '../protocols/index.js';
 import { createSchemaCompiler } from '../schema/index.js';
 import { describeAddress } from './address.js';
@@ -192,8 +192,8 @@ class Server implements GatehouseServer {
       ...(this.#traces && { tracing: this.#traces.tracing }),
       draining: false,
       active: 0,
-      streams: new Set(),
-      calls: new Set(),
+      streams: new CallsInFlight(),
+      calls: new CallsInFlight(),
     };
     this.#identity.settle();
     await this.#protocols.start();
