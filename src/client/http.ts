@@ -61,7 +61,7 @@ export class HttpFetcher {
       headers: { accept: 'application/json', 'accept-encoding': 'gzip', 'user-agent': 'utcp-gatehouse', ...headers },
     } as const;
     try {
-      const answer = await Exchange.send(this.connect(url).pool, request, max_bytes, deadline);
+      const answer = await Exchange.send(this.connect(url).calls, request, max_bytes, deadline);
       if (answer.failure) throw answer.failure;
       const body = answer.headers['content-encoding'] === 'gzip' ? await inflate(answer.body, max_bytes) : answer.body;
       return { status: answer.status, headers: answer.headers, body };

@@ -66,7 +66,7 @@ export class HttpCall implements PreparedCall {
   #send(request: RenderedRequest, deadline: CallDeadline): Promise<Exchange> {
     const { origin, tokens, max_response_bytes } = this.parts;
     if (tokens) return this.#sendAuthorized(request, tokens, deadline);
-    return Exchange.send(origin.pool, request, max_response_bytes, deadline);
+    return Exchange.send(origin.calls, request, max_response_bytes, deadline);
   }
 
   // A refused token may have been revoked early: it is renewed once, whatever the method, since nothing was done.
@@ -76,7 +76,7 @@ export class HttpCall implements PreparedCall {
       const got = tokens.get();
       const token = typeof got === 'string' ? got : await deadline.wait(got);
       const headers = [...request.headers, 'authorization', `Bearer ${token}`];
-      const answer = await Exchange.send(origin.pool, { ...request, headers }, max_response_bytes, deadline);
+      const answer = await Exchange.send(origin.calls, { ...request, headers }, max_response_bytes, deadline);
       if (answer.status !== 401) return answer;
       tokens.drop(token);
       if (renewed) return answer;

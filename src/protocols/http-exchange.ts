@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Dispatcher } from 'undici';
+import type { Client, Dispatcher } from 'undici';
 import { GatehouseError } from '../core/index.js';
 import type { Stoppable } from './http-deadline.js';
 import { describeFault } from './http-fault.js';
+import type { Borrower, UpstreamConnections } from './upstream-connections.js';
 
 /** Bytes that are read of an answer that is no success: a problem document, and a connection that can be kept. */
 const refusalLimitBytes = 65_536;
@@ -12,20 +13,29 @@ const noHeaders: IncomingHttpHeaders = {};
  * One request and its whole answer, bounded: undici's handler, so that a call makes no closures. It never rejects: what
  * failed is in `failure`, because a failure is often not the end of a call.
  */
-export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
+export class Exchange implements Dispatcher.DispatchHandler, Stoppable, Borrower {
   status = 0;
   headers: IncomingHttpHeaders = noHeaders;
   /** Why there is no answer; undefined when there is one, whatever its status. */
   failure: GatehouseError | undefined;
+  isOver = false;
+  readonly #connections: UpstreamConnections;
+  readonly #request: Dispatcher.DispatchOptions;
   readonly #limit: number;
   readonly #resolve: (exchange: Exchange) => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  #settled = false;
+  #client: Client | undefined;
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
   #size = 0;
 
-  private constructor(limit: number, resolve: (exchange: Exchange) => void) {
+  private constructor(
+    connections: UpstreamConnections,
+    request: Dispatcher.DispatchOptions,
+    limit: number,
+    resolve: (exchange: Exchange) => void,
+  ) {
+    this.#connections = connections;
+    this.#request = request;
     this.#limit = limit;
     this.#resolve = resolve;
   }
@@ -35,15 +45,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
    * `upstream_too_large` when a 2xx answer has more than `limit` bytes.
    */
   static send(
-    dispatcher: Dispatcher,
-    options: Dispatcher.DispatchOptions,
+    connections: UpstreamConnections,
+    request: Dispatcher.DispatchOptions,
     limit: number,
     deadline: { watch(waiting: Stoppable): void },
   ): Promise<Exchange> {
     return new Promise((resolve) => {
-      const exchange = new Exchange(limit, resolve);
+      const exchange = new Exchange(connections, request, limit, resolve);
       deadline.watch(exchange);
-      dispatcher.dispatch(options, exchange);
+      if (!exchange.isOver) connections.lend(exchange);
     });
   }
 
@@ -57,16 +67,20 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
     return this.failure === undefined && this.status >= 200 && this.status < 300;
   }
 
-  stop(error: GatehouseError): void {
-    if (this.#settled) return;
-    this.#fail(error);
-    this.#controller?.abort(error);
+  start(client: Client): void {
+    this.#client = client;
+    client.dispatch(this.#request, this);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.failure) controller.abort(this.failure);
+  stop(error: GatehouseError): void {
+    if (this.isOver) return;
+    this.failure = error;
+    this.#finish();
+    this.#endConnection(error);
   }
+
+  /** undici knows a handler of today's form by this; it is ended by way of its connection. */
+  onRequestStart(): void {}
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     this.status = status;
@@ -75,6 +89,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.isOver) return;
     if (this.#size + chunk.length > (this.isSuccess ? this.#limit : refusalLimitBytes)) {
       this.#overflow();
       return;
@@ -86,26 +101,30 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable {
   }
 
   onResponseEnd(): void {
-    this.#settled = true;
-    this.#resolve(this);
+    if (this.isOver) return;
+    if (this.#client) this.#connections.keep(this.#client);
+    this.#finish();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#settled) this.#fail(describeFault(error));
+    this.stop(describeFault(error));
   }
 
-  #fail(error: GatehouseError): void {
-    this.#settled = true;
-    this.failure = error;
+  #finish(): void {
+    this.isOver = true;
     this.#resolve(this);
   }
 
   // A refusal is known by its status, so a body without end does not hold the call.
   #overflow(): void {
     const error = tooLarge();
-    if (this.isSuccess) this.#fail(error);
-    else this.onResponseEnd();
-    this.#controller?.abort(error);
+    if (this.isSuccess) return this.stop(error);
+    this.#finish();
+    this.#endConnection(error);
+  }
+
+  #endConnection(error: GatehouseError): void {
+    if (this.#client) this.#connections.end(this.#client, error);
   }
 }
 

@@ -83,7 +83,7 @@ export class TokenSource {
       headers.push('authorization', `Basic ${encodePair(encodeForm(client_id), encodeForm(client_secret))}`);
     }
     const options = { path: this.#path, method: 'POST', headers, body: form.toString() } as const;
-    const answer = await Exchange.send(this.origin.pool, options, tokenLimitBytes, deadline);
+    const answer = await Exchange.send(this.origin.calls, options, tokenLimitBytes, deadline);
     this.origin.record(answer.failure ?? answer);
     return answer;
   }

@@ -1,38 +1,32 @@
 import type { Socket } from 'node:net';
-import { Pool } from 'undici';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
-import { createGuardedConnector } from './egress-connection.js';
 import type { ProtocolDependencies, UpstreamHealth } from './protocol.js';
-import { StreamConnections } from './stream-connections.js';
+import { UpstreamConnections } from './upstream-connections.js';
 import { UpstreamState } from './upstream-state.js';
 
-/** Connections that one origin may hold; more calls wait for one within their own time. */
-const connectionsPerOrigin = 128;
+/** Connections that one origin may hold for calls; more calls wait for one within their own time. */
+const forCalls = { max: 128, max_idle: 128 };
+/** How many streams there may be is each caller's bound. */
+const forStreams = { max: Number.POSITIVE_INFINITY, max_idle: 8 };
 
 /** The connections to one upstream, and whether it was there when last asked. */
 export class UpstreamOrigin extends UpstreamState {
-  readonly pool: Pool;
+  /** For answers that are read whole. */
+  readonly calls: UpstreamConnections;
   /** For answers that are read as they come. */
-  readonly streams: StreamConnections;
+  readonly streams: UpstreamConnections;
   readonly #connecting = new Set<Socket>();
 
   constructor(upstream: GuardedUpstream, deps: ProtocolDependencies) {
-    const { url, policy, tls } = upstream;
-    super(url, deps);
-    this.streams = new StreamConnections(upstream, this.#connecting);
-    this.pool = new Pool(url.origin, {
-      connect: createGuardedConnector({ policy, tls, connecting: this.#connecting }),
-      connections: connectionsPerOrigin,
-      // The call's own deadline is the one timer; these two would each be another.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    super(upstream.url, deps);
+    this.calls = new UpstreamConnections(upstream, this.#connecting, forCalls);
+    this.streams = new UpstreamConnections(upstream, this.#connecting, forStreams);
   }
 
   /** Ends every connection at once, those that are still being made too; what runs on them fails with `error`. */
   async close(error: GatehouseError): Promise<void> {
-    await Promise.all([this.pool.destroy(error), this.streams.close(error)]);
+    await Promise.all([this.calls.close(error), this.streams.close(error)]);
     for (const socket of this.#connecting) socket.destroy(error);
   }
 }
@@ -56,8 +50,7 @@ export class UpstreamOrigins {
       if (inUse.has(origin)) continue;
       this.#origins.delete(key);
       origin.streams.retire();
-      // Rejects only for a pool that is closed already, which is what is wanted.
-      origin.pool.close().catch(() => undefined);
+      origin.calls.retire();
     }
   }
 

@@ -3,7 +3,7 @@ import type { Client, Dispatcher } from 'undici';
 import { GatehouseError } from '../core/index.js';
 import type { Stoppable } from './http-deadline.js';
 import { describeFault } from './http-fault.js';
-import type { StreamConnections } from './stream-connections.js';
+import type { Borrower, UpstreamConnections } from './upstream-connections.js';
 
 /** Bytes that wait for the consumer before the upstream's socket is paused. */
 const highWaterBytes = 65_536;
@@ -14,11 +14,12 @@ const refusalLimitBytes = 65_536;
  * One request whose answer is read as it comes: undici's handler on one side, `next` on the other, and the socket
  * paused while the consumer is behind. Silence of the upstream for too long ends it; a slow consumer does not.
  */
-export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable {
+export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable, Borrower {
   status = 0;
   headers: IncomingHttpHeaders = {};
-  readonly #connections: StreamConnections;
-  readonly #client: Client;
+  readonly #connections: UpstreamConnections;
+  readonly #request: Dispatcher.DispatchOptions;
+  #client: Client | undefined;
   readonly #idle: NodeJS.Timeout;
   #opened: ((exchange: StreamExchange) => void) | undefined;
   #refused: ((error: GatehouseError) => void) | undefined;
@@ -34,13 +35,14 @@ export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable {
   #wake: (() => void) | undefined;
 
   private constructor(
-    connections: StreamConnections,
+    connections: UpstreamConnections,
+    request: Dispatcher.DispatchOptions,
     idleMs: number,
     opened: (exchange: StreamExchange) => void,
     refused: (error: GatehouseError) => void,
   ) {
     this.#connections = connections;
-    this.#client = connections.take();
+    this.#request = request;
     this.#idle = setTimeout(fallSilent, idleMs, this);
     this.#opened = opened;
     this.#refused = refused;
@@ -51,16 +53,25 @@ export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable {
    * can't be reached, is silent for `idleMs`, or `deadline` ends. `close` must follow.
    */
   static open(
-    connections: StreamConnections,
-    options: Dispatcher.DispatchOptions,
+    connections: UpstreamConnections,
+    request: Dispatcher.DispatchOptions,
     deadline: { watch(waiting: Stoppable): void },
     idleMs: number,
   ): Promise<StreamExchange> {
     return new Promise((resolve, reject) => {
-      const exchange = new StreamExchange(connections, idleMs, resolve, reject);
-      exchange.#client.dispatch(options, exchange);
+      const exchange = new StreamExchange(connections, request, idleMs, resolve, reject);
+      connections.lend(exchange);
       deadline.watch(exchange);
     });
+  }
+
+  get isOver(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  start(client: Client): void {
+    this.#client = client;
+    client.dispatch(this.#request, this);
   }
 
   get isSuccess(): boolean {
@@ -100,8 +111,7 @@ export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable {
     if (this.#stopped) return;
     this.#stopped = error;
     this.#settle(error);
-    // Does nothing for a connection that has been given back: only the consumer is told then.
-    this.#connections.end(this.#client, error);
+    this.#endConnection(error);
   }
 
   /** Ends the upstream's side, at once when it has not ended by itself. */
@@ -138,7 +148,8 @@ export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable {
 
   onResponseEnd(): void {
     this.#ended = true;
-    this.#connections.keep(this.#client);
+    const client = this.#giveBack();
+    if (client) this.#connections.keep(client);
     this.#settle(undefined);
   }
 
@@ -146,7 +157,19 @@ export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable {
     if (this.#stopped) return;
     this.#broken = describeFault(error);
     this.#settle(this.#broken);
-    this.#connections.end(this.#client, this.#broken);
+    this.#endConnection(this.#broken);
+  }
+
+  // Does nothing for a connection that has been given back: it may be another's.
+  #endConnection(error: GatehouseError): void {
+    const client = this.#giveBack();
+    if (client) this.#connections.end(client, error);
+  }
+
+  #giveBack(): Client | undefined {
+    const client = this.#client;
+    this.#client = undefined;
+    return client;
   }
 
   #arrival(): Promise<void> {
