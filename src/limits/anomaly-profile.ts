@@ -61,7 +61,9 @@ export class CallerProfile extends RefusalProfile {
   #unknown: DistinctNames | undefined;
   #requests = 0;
   #lastTool: string | undefined;
-  #lastName = '';
+  #lastSizes: SizeProfile | undefined;
+  #lastCredential: string | undefined;
+  #lastPlaces: CredentialProfile | undefined;
 
   constructor(since_ms: number) {
     super();
@@ -88,13 +90,28 @@ export class CallerProfile extends RefusalProfile {
     return { requests_before: this.#requests - 1, known_for_s: Math.round((at_ms - this.#since_ms) / 1000) };
   }
 
-  /** The name of this caller's use of a tool; most callers ask for the same one many times. */
-  nameUse(caller: string, tool: string): string {
-    if (tool !== this.#lastTool) {
-      this.#lastTool = tool;
-      this.#lastName = `${caller} ${tool}`;
-    }
-    return this.#lastName;
+  /** What is known of the sizes of its calls to this tool, when it called it last; most ask for the same many times. */
+  lastSizes(tool: string): SizeProfile | undefined {
+    if (tool !== this.#lastTool || !this.#lastSizes) return undefined;
+    this.#lastSizes.used = true;
+    return this.#lastSizes;
+  }
+
+  keepSizes(tool: string, sizes: SizeProfile): void {
+    this.#lastTool = tool;
+    this.#lastSizes = sizes;
+  }
+
+  /** Where this credential is used, when it was the last of the caller's. */
+  lastPlaces(credential: string): CredentialProfile | undefined {
+    if (credential !== this.#lastCredential || !this.#lastPlaces) return undefined;
+    this.#lastPlaces.used = true;
+    return this.#lastPlaces;
+  }
+
+  keepPlaces(credential: string, places: CredentialProfile): void {
+    this.#lastCredential = credential;
+    this.#lastPlaces = places;
   }
 
   noteUnknownTool(name: string, at_ms: number, names: number): Evidence | undefined {

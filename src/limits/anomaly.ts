@@ -95,7 +95,6 @@ class Detector implements AnomalyDetector {
     this.#findings = undefined;
     if (observation.caller === undefined) this.#observeStranger(observation);
     else this.#observeCaller(observation, observation.caller);
-    if (observation.credential !== undefined) this.#observeCredential(observation, observation.credential);
     return this.#findings ?? none;
   }
 
@@ -120,7 +119,7 @@ class Detector implements AnomalyDetector {
     this.#find(profile, observation, 'rate_spike', profile.noteRequest(at_ms, this.#config));
     if (tool !== undefined) {
       this.#find(profile, observation, 'first_use', profile.noteTool(tool, at_ms, this.#config));
-      if (!observation.refused) this.#observeSizes(observation, profile.nameUse(caller, tool));
+      if (!observation.refused) this.#observeSizes(observation, this.#sizesOf(profile, caller, tool));
     }
     if (unknown_tool !== undefined) {
       const { names } = this.#config.unknown_tool_sweep;
@@ -128,28 +127,46 @@ class Detector implements AnomalyDetector {
     }
     if (observation.refused) this.#noteRefusal(profile, observation);
     if (observation.honeypot) this.#find(profile, observation, 'honeypot', { asked_for: unknown_tool ?? tool ?? '' });
+    if (observation.credential !== undefined) {
+      this.#observePlaces(observation, this.#placesOf(profile, observation.credential));
+    }
   }
 
-  #observeSizes(observation: Observation, key: string): void {
+  // One that its map has let go of meanwhile lives on with its caller, until that calls another tool.
+  #sizesOf(caller: CallerProfile, name: string, tool: string): SizeProfile {
+    const last = caller.lastSizes(tool);
+    if (last) return last;
+    const key = `${name} ${tool}`;
+    let sizes = this.#sizes.get(key);
+    if (!sizes) {
+      sizes = new SizeProfile();
+      this.#sizes.set(key, sizes);
+    }
+    caller.keepSizes(tool, sizes);
+    return sizes;
+  }
+
+  #observeSizes(observation: Observation, sizes: SizeProfile): void {
     const { request_bytes, response_bytes } = observation;
-    let profile = this.#sizes.get(key);
-    if (!profile) {
-      profile = new SizeProfile();
-      this.#sizes.set(key, profile);
-    }
-    const evidence = profile.noteSizes(request_bytes, response_bytes, this.#config);
-    this.#find(profile, observation, 'payload_size', evidence);
+    const evidence = sizes.noteSizes(request_bytes, response_bytes, this.#config);
+    this.#find(sizes, observation, 'payload_size', evidence);
   }
 
-  #observeCredential(observation: Observation, credential: string): void {
-    const { addresses } = this.#config.address_spread;
-    let profile = this.#credentials.get(credential);
-    if (!profile) {
-      profile = new CredentialProfile(addresses);
-      this.#credentials.set(credential, profile);
+  #placesOf(caller: CallerProfile, credential: string): CredentialProfile {
+    const last = caller.lastPlaces(credential);
+    if (last) return last;
+    let places = this.#credentials.get(credential);
+    if (!places) {
+      places = new CredentialProfile(this.#config.address_spread.addresses);
+      this.#credentials.set(credential, places);
     }
-    const evidence = profile.noteAddress(observation.address, observation.at_ms, addresses);
-    this.#find(profile, observation, 'address_spread', evidence);
+    caller.keepPlaces(credential, places);
+    return places;
+  }
+
+  #observePlaces(observation: Observation, places: CredentialProfile): void {
+    const evidence = places.noteAddress(observation.address, observation.at_ms, this.#config.address_spread.addresses);
+    this.#find(places, observation, 'address_spread', evidence);
   }
 
   #noteRefusal(profile: RefusalProfile, observation: Observation): void {

@@ -9,11 +9,9 @@ export type BusyReason = 'caller_busy' | 'caller_upstream_busy' | 'tool_busy' | 
  * allocates nothing; of what is idle, some names are kept.
  */
 export class ConcurrencyCaps {
-  readonly #callers = new InFlight();
-  readonly #tools = new InFlight();
-  readonly #upstreams = new InFlight();
-  /** By upstream: its callers. */
-  readonly #pairs = new Map<string, InFlight>();
+  readonly #callers = new InFlight(() => new CallerCount());
+  readonly #tools = new InFlight(() => new Count());
+  readonly #upstreams = new InFlight(() => new Count());
   #caps: ConcurrencyConfig;
 
   constructor(config: ConcurrencyConfig) {
@@ -29,7 +27,7 @@ export class ConcurrencyCaps {
   enter(caller: string, tool: string, upstream: string): Seat | BusyReason {
     const caps = this.#caps;
     const ofCaller = this.#callers.of(caller);
-    const ofPair = this.#callersOf(upstream).of(caller);
+    const ofPair = ofCaller.to(upstream);
     const ofTool = this.#tools.of(tool);
     const ofUpstream = this.#upstreams.of(upstream);
     if (ofCaller.calls >= caps.per_caller) return 'caller_busy';
@@ -41,22 +39,37 @@ export class ConcurrencyCaps {
 
   /** Callers, pairs of caller and upstream, tools and upstreams with a call in flight. */
   get size(): number {
-    const all = [this.#callers, this.#tools, this.#upstreams, ...this.#pairs.values()];
-    return all.reduce((sum, counts) => sum + counts.busy, 0);
-  }
-
-  #callersOf(upstream: string): InFlight {
-    let callers = this.#pairs.get(upstream);
-    if (!callers) {
-      callers = new InFlight();
-      this.#pairs.set(upstream, callers);
-    }
-    return callers;
+    const pairs = [...this.#callers].flatMap((caller) => caller.pairs);
+    const all = [...this.#callers, ...pairs, ...this.#tools, ...this.#upstreams];
+    return all.filter(({ calls }) => calls > 0).length;
   }
 }
 
-interface Count {
-  calls: number;
+class Count {
+  calls = 0;
+}
+
+/** A caller's calls in flight, in all and to each upstream; the upstream that it called last is at hand. */
+class CallerCount extends Count {
+  #last = '';
+  #pair: Count | undefined;
+  /** Once there is more than one upstream. */
+  #pairs: Map<string, Count> | undefined;
+
+  to(upstream: string): Count {
+    if (this.#pair && this.#last === upstream) return this.#pair;
+    if (this.#pair) this.#pairs ??= new Map([[this.#last, this.#pair]]);
+    const pair = this.#pairs?.get(upstream) ?? new Count();
+    this.#pairs?.set(upstream, pair);
+    this.#last = upstream;
+    this.#pair = pair;
+    return pair;
+  }
+
+  get pairs(): readonly Count[] {
+    if (this.#pairs) return [...this.#pairs.values()];
+    return this.#pair ? [this.#pair] : [];
+  }
 }
 
 /** What one call in flight takes of each cap. */
@@ -85,26 +98,29 @@ export class Seat {
 /** Names that are kept whether a call of theirs is in flight or not: taking them out and in at every call would cost more. */
 const keptNames = 16_384;
 
-class InFlight {
-  readonly #counts = new Map<string, Count>();
+class InFlight<Of extends Count> {
+  readonly #counts = new Map<string, Of>();
+  readonly #make: () => Of;
   /** At so many names the idle ones go. */
   #sweepAt = keptNames;
 
+  constructor(make: () => Of) {
+    this.#make = make;
+  }
+
   /** The count of a name; it must be at zero again when nobody holds it. */
-  of(name: string): Count {
+  of(name: string): Of {
     let count = this.#counts.get(name);
     if (!count) {
       if (this.#counts.size >= this.#sweepAt) this.#sweep();
-      count = { calls: 0 };
+      count = this.#make();
       this.#counts.set(name, count);
     }
     return count;
   }
 
-  get busy(): number {
-    let busy = 0;
-    for (const { calls } of this.#counts.values()) if (calls > 0) busy++;
-    return busy;
+  [Symbol.iterator](): Iterator<Of> {
+    return this.#counts.values();
   }
 
   #sweep(): void {

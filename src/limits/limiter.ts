@@ -1,3 +1,5 @@
+import type { SlidingWindow } from './window.js';
+
 /** One window of one key: at most `limit` in any `window_ms`. */
 export interface Limit {
   /** From verified principals, known tools, or addresses: never free text of an unauthenticated sender. */
@@ -8,6 +10,8 @@ export interface Limit {
   readonly name: string;
   readonly limit: number;
   readonly window_ms: number;
+  /** What a store in this process counts it in, so that it is looked up once; that store's own. */
+  window?: SlidingWindow | undefined;
 }
 
 export interface LimitDecision {

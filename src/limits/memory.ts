@@ -73,7 +73,7 @@ class MemoryLimiter implements LocalLimiter {
     let missing = 0;
     for (let index = 0; index < limits.length; index++) {
       const limit = limits[index];
-      const window = limit && this.#windows.get(limit.key);
+      const window = limit && this.#windowOf(limit);
       this.#found[index] = window;
       if (!window) {
         missing++;
@@ -85,10 +85,15 @@ class MemoryLimiter implements LocalLimiter {
     return missing;
   }
 
+  #windowOf(limit: Limit): SlidingWindow | undefined {
+    if (limit.window?.holder !== this) limit.window = this.#windows.get(limit.key);
+    return limit.window;
+  }
+
   #count(limit: Limit, index: number, now: number): void {
     let window = this.#found[index];
     if (!window) {
-      window = new SlidingWindow(limit);
+      window = new SlidingWindow(limit, this);
       this.#windows.set(limit.key, window);
       this.#found[index] = window;
     }
@@ -147,7 +152,9 @@ class MemoryLimiter implements LocalLimiter {
       }
       const [key, window] = next.value;
       window.expire(now);
-      if (window.total === 0) this.#windows.delete(key);
+      if (window.total > 0) continue;
+      this.#windows.delete(key);
+      window.holder = undefined;
     }
   }
 }

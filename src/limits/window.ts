@@ -11,6 +11,8 @@ const maxRuns = 128;
 export class SlidingWindow {
   /** Requests that count now; right after `expire`. */
   total = 0;
+  /** The store that holds it; undefined once it was let go. */
+  holder: object | undefined;
   #limit: Limit;
   #granule: number;
   #newest_ms = 0;
@@ -23,7 +25,8 @@ export class SlidingWindow {
   #head = 0;
   #size = 0;
 
-  constructor(limit: Limit) {
+  constructor(limit: Limit, holder?: object) {
+    this.holder = holder;
     this.#limit = limit;
     this.#granule = granuleOf(limit);
   }

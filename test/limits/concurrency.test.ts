@@ -61,4 +61,17 @@ describe('caps on calls in flight', () => {
       }),
     );
   });
+
+  it('count on for whoever has a call in flight, however many others come and go', () => {
+    const caps = new ConcurrencyCaps(small);
+    const enter = (upstream: string) => tell(caps.enter('a', upstream, upstream));
+    expect(enter('first')).toBe('in');
+    for (let other = 0; other < 40_000; other++) {
+      const seat = caps.enter(`other ${other}`, 'x', 'second');
+      if (typeof seat === 'string') throw new Error(seat);
+      seat.leave();
+    }
+    expect([enter('second'), enter('first')]).toEqual(['in', 'caller_busy']);
+    expect(caps.size).toBe(7);
+  });
 });

@@ -58,3 +58,32 @@ describe('the limiter in memory, flooded', () => {
     expect(limiter.size).toBeLessThan(3 * 60 * 20);
   });
 });
+
+describe('the window that a limit remembers', () => {
+  it('is not counted in once it was let go', () => {
+    const { limiter, advance } = openBench(2);
+    const limit = limitOf(2, 60_000);
+    expect([limiter.take([limit]).allowed, limiter.take([limit]).allowed]).toEqual([true, true]);
+    advance(60_000);
+    // Each new key looks at some of the old ones, and takes the place of this one here.
+    for (const other of ['a', 'b']) {
+      expect(limiter.take([limitOf(2, 60_000, 'per_minute', other)]).allowed).toBe(true);
+    }
+    expect(limiter.take([limit])).toMatchObject({ allowed: false, store_full: true });
+    advance(60_000);
+    const same = limitOf(2, 60_000);
+    const decisions = [limit, same, limit, same].map((one) => limiter.take([one]).allowed);
+    expect(decisions).toEqual([true, true, false, false]);
+  });
+
+  it('is that of the limiter that is asked', () => {
+    const [one, other] = [openBench().limiter, openBench().limiter];
+    const limit = limitOf(1, 60_000);
+    expect([one, other, one, other].map((limiter) => limiter.take([limit]).allowed)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+});
