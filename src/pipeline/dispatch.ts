@@ -6,10 +6,14 @@ import type { ToolRuntime } from './tool-runtime.js';
 import { requireRuntime } from './validate.js';
 
 /**
- * Runs the call on its upstream and checks the answer; at once where the tool answers at once. Throws, or rejects with,
- * GatehouseError; anything else becomes `internal`.
+ * Runs the call on its upstream, checks the answer, and gives what `send` makes of it; at once where the tool answers at
+ * once. Throws, or rejects with, GatehouseError; anything else becomes `internal`.
  */
-export function dispatchCall(gate: Gate, exchange: Exchange): CallResult | Promise<CallResult> {
+export function dispatchCall<Sent>(
+  gate: Gate,
+  exchange: Exchange,
+  send: (result: CallResult) => Sent,
+): Sent | Promise<Sent> {
   const visit = openVisit(gate, exchange);
   let result: CallResult | Promise<CallResult>;
   try {
@@ -17,7 +21,7 @@ export function dispatchCall(gate: Gate, exchange: Exchange): CallResult | Promi
   } catch (error) {
     throw fail(visit, error);
   }
-  return result instanceof Promise ? wait(gate, visit, result) : succeed(visit, result);
+  return result instanceof Promise ? wait(gate, visit, result, send) : send(succeed(visit, result));
 }
 
 /** One call at its upstream, and what was taken for it. */
@@ -31,12 +35,17 @@ function openVisit(gate: Gate, exchange: Exchange) {
 
 type Visit = ReturnType<typeof openVisit>;
 
-function wait({ calls }: Gate, visit: Visit, pending: Promise<CallResult>): Promise<CallResult> {
+function wait<Sent>(
+  { calls }: Gate,
+  visit: Visit,
+  pending: Promise<CallResult>,
+  send: (result: CallResult) => Sent,
+): Promise<Sent> {
   calls.add(visit.scope);
   return pending.then(
     (result) => {
       calls.delete(visit.scope);
-      return succeed(visit, result);
+      return send(succeed(visit, result));
     },
     (error) => {
       calls.delete(visit.scope);

@@ -37,13 +37,22 @@ export class HttpCall implements PreparedCall {
   call(args: Arguments, scope: CallScope): Promise<CallResult> {
     const request = this.parts.plan.render(args, scope);
     const deadline = new CallDeadline(scope, this.parts.timeout_ms);
-    return this.#send(request, deadline).then(
-      (answer) => (answer.isSuccess ? this.#succeed(answer, deadline) : this.#settle(answer, request, deadline)),
-      (error) => {
+    return new Promise((resolve, reject) => {
+      // Called where undici reads, which must not be thrown at.
+      const settle = (answer: Exchange) => {
+        try {
+          resolve(answer.isSuccess ? this.#succeed(answer, deadline) : this.#settle(answer, request, deadline));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const { origin, tokens, max_response_bytes } = this.parts;
+      if (!tokens) return Exchange.begin(origin.calls, request, max_response_bytes, deadline, settle);
+      this.#sendAuthorized(request, tokens, deadline).then(settle, (error) => {
         deadline.release();
-        throw error;
-      },
-    );
+        reject(error);
+      });
+    });
   }
 
   #succeed(answer: Exchange, deadline: CallDeadline): CallResult {

@@ -9,6 +9,11 @@ import type { Borrower, UpstreamConnections } from './upstream-connections.js';
 const refusalLimitBytes = 65_536;
 const noHeaders: IncomingHttpHeaders = {};
 
+/** What may end an exchange before its answer does. */
+interface Watch {
+  watch(waiting: Stoppable): void;
+}
+
 /**
  * One request and its whole answer, bounded: undici's handler, so that a call makes no closures. It never rejects: what
  * failed is in `failure`, because a failure is often not the end of a call.
@@ -22,7 +27,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable, Borrower
   readonly #connections: UpstreamConnections;
   readonly #request: Dispatcher.DispatchOptions;
   readonly #limit: number;
-  readonly #resolve: (exchange: Exchange) => void;
+  readonly #done: (exchange: Exchange) => void;
   #client: Client | undefined;
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
@@ -32,29 +37,38 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable, Borrower
     connections: UpstreamConnections,
     request: Dispatcher.DispatchOptions,
     limit: number,
-    resolve: (exchange: Exchange) => void,
+    done: (exchange: Exchange) => void,
   ) {
     this.#connections = connections;
     this.#request = request;
     this.#limit = limit;
-    this.#resolve = resolve;
+    this.#done = done;
   }
 
   /**
-   * Sends a request and reads its answer whole. Fails when the upstream can't be reached or breaks off, and with
-   * `upstream_too_large` when a 2xx answer has more than `limit` bytes.
+   * Sends a request, reads its answer whole, and calls `done`, once. Fails when the upstream can't be reached or breaks
+   * off, and with `upstream_too_large` when a 2xx answer has more than `limit` bytes.
    */
+  static begin(
+    connections: UpstreamConnections,
+    request: Dispatcher.DispatchOptions,
+    limit: number,
+    deadline: Watch,
+    done: (exchange: Exchange) => void,
+  ): void {
+    const exchange = new Exchange(connections, request, limit, done);
+    deadline.watch(exchange);
+    if (!exchange.isOver) connections.lend(exchange);
+  }
+
+  /** As `begin` does, with a promise. */
   static send(
     connections: UpstreamConnections,
     request: Dispatcher.DispatchOptions,
     limit: number,
-    deadline: { watch(waiting: Stoppable): void },
+    deadline: Watch,
   ): Promise<Exchange> {
-    return new Promise((resolve) => {
-      const exchange = new Exchange(connections, request, limit, resolve);
-      deadline.watch(exchange);
-      if (!exchange.isOver) connections.lend(exchange);
-    });
+    return new Promise((resolve) => Exchange.begin(connections, request, limit, deadline, resolve));
   }
 
   /** The body: whole for a 2xx answer, at most its first 64 KiB otherwise. */
@@ -112,7 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stoppable, Borrower
 
   #finish(): void {
     this.isOver = true;
-    this.#resolve(this);
+    this.#done(this);
   }
 
   // A refusal is known by its status, so a body without end does not hold the call.

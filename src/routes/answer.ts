@@ -2,6 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Gate } from '../pipeline/index.js';
 import { Outbox } from './outbox.js';
 
+/** Bodies of so many bytes are joined to their head. */
+const copiedBytes = 8_192;
+
 /** Header names and values in turn, as Node takes them. */
 export type Head = readonly string[];
 
@@ -35,6 +38,11 @@ export function createAnswers(gate: Gate, standard: Readonly<Record<string, stri
         // HTTP/2 gathers what it writes itself, and so gains nothing by waiting.
         if (request.raw.httpVersionMajor !== 1) {
           raw.end(body);
+          return;
+        }
+        // Bytes as a text of as many characters, which goes out in one piece with the head.
+        if (Buffer.isBuffer(body) && body.length <= copiedBytes) {
+          outbox.end(raw, body.toString('latin1'), 'latin1');
           return;
         }
         // As many bytes as characters: it is ASCII, which goes out without being encoded.

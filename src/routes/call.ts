@@ -72,10 +72,8 @@ function createCallHandler(parts: CallParts) {
       // A reply that Fastify still sends must be waited for; one that is on its way already need not.
       return is_guest ? reply : undefined;
     };
-    const result = dispatchCall(gate, exchange);
-    if (result instanceof Promise) return result.then(send);
-    send(result);
-    return undefined;
+    const sent = dispatchCall(gate, exchange, send);
+    return sent instanceof Promise ? sent : undefined;
   };
 }
 

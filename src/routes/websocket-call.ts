@@ -94,8 +94,7 @@ export class WebsocketCalls {
     exchange.request_bytes = message.bytes;
     exchange.args = requireRuntime(exchange).validate(message.args);
     decideByArguments(exchange, exchange.args);
-    const { body } = await dispatchCall(gate, exchange);
-    return body.toString();
+    return dispatchCall(gate, exchange, ({ body }) => body.toString());
   }
 
   #begin(): Exchange {
