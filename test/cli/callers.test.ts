@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { WebSocket } from 'ws';
 import { createEchoProtocols } from '../support/echo.js';
 import { runCommand } from '../support/io.js';
-import { findFreePort, type PrivateRedis, startRedis } from '../support/redis.js';
+import { findFreePort } from '../support/port.js';
+import { type PrivateRedis, startRedis } from '../support/redis.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { useScratch } from '../support/scratch.js';
 import { bearer, keyEntry, startServer, type TestServer } from '../support/server.js';

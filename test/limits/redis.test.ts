@@ -7,7 +7,8 @@ import { createMemoryLimiter } from '../../src/limits/memory.js';
 import { createRedisLimiter } from '../../src/limits/redis.js';
 import { openRedisBlockList } from '../../src/limits/redis-blocks.js';
 import { RedisLink } from '../../src/limits/redis-link.js';
-import { findFreePort, type PrivateRedis, startRedis } from '../support/redis.js';
+import { findFreePort } from '../support/port.js';
+import { type PrivateRedis, startRedis } from '../support/redis.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { describeLimiter, limitOf } from './limiter-suite.js';
 

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LoadError } from '../../src/core/index.js';
@@ -13,6 +12,7 @@ import {
   startFakeMcpServer,
   textResult,
 } from '../support/mcp-http-server.js';
+import { findFreePort } from '../support/port.js';
 import { eventually, openDescriptors } from '../support/processes.js';
 
 const children = new Set<ChildProcess>();
@@ -25,14 +25,6 @@ afterEach(async () => {
   await Promise.all([...fakes].map((fake) => fake.close()));
   fakes.clear();
 });
-
-async function findFreePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 /** The reference server in its streamable HTTP mode. */
 async function startEverything(port: number): Promise<ChildProcess> {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { everythingScript, everythingServer } from './mcp.js';
+import { findFreePort } from './port.js';
 import { keyEntry, startServer, type TestServer } from './server.js';
 import { sendEvents } from './stream.js';
 import { openUpstream, sendJson, type TestUpstream, type UpstreamHandler } from './upstream.js';
-import { portOf, startWebsocketUpstream, type WebsocketUpstream } from './websocket-upstream.js';
+import { startWebsocketUpstream, type WebsocketUpstream } from './websocket-upstream.js';
 
 /** One call template with an upstream that answers: `word` comes back in the result. */
 export interface ProtocolCase {
@@ -206,15 +206,6 @@ function describeTemplate(name: string, kind: ToolKind, { mcp_port }: EveryUpstr
         server_config: { url: `http://127.0.0.1:${mcp_port}/mcp` },
       };
   }
-}
-
-/** A port that nobody listens on. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const port = portOf(server);
-  server.close();
-  return port;
 }
 
 async function startMcp(port: number): Promise<ChildProcess> {

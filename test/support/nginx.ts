@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { issueCertificate, makeAuthority } from './certificates.js';
-import { findFreePort } from './redis.js';
+import { findFreePort } from './port.js';
 import { findProgram } from './requirement.js';
 
 const deployed = join(import.meta.dirname, '../../deploy/nginx/nginx.conf');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findFreePort } from './port.js';
 import { findProgram } from './requirement.js';
 
 /** A Redis of the test's own, in memory, on a loopback port that stays the same when it is stopped and started. */
@@ -57,14 +57,4 @@ export async function startRedis(folder: string, ...options: readonly string[]):
   const redis = new PrivateRedis(await findFreePort(), options, folder);
   await redis.start();
   return redis;
-}
-
-/** A loopback port that is free now. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
 }

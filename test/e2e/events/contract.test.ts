@@ -7,8 +7,8 @@ import { loadConfig } from '../../../src/config/index.js';
 import { securityLogSchema } from '../../../src/events/config.js';
 import { createEventSink } from '../../../src/events/emit.js';
 import { Reloader } from '../../../src/server/reload.js';
+import { findFreePort } from '../../support/port.js';
 import { eventually } from '../../support/processes.js';
-import { findFreePort } from '../../support/redis.js';
 import { bearer, keyEntry, startServer } from '../../support/server.js';
 import { startUpstream } from '../../support/upstream.js';
 

@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 import { describeFeed, type Feed, startFeed } from '../../support/feed.js';
 import { endSession } from '../../support/http2.js';
 import { startNginx, type TestNginx } from '../../support/nginx.js';
-import { findFreePort } from '../../support/redis.js';
+import { findFreePort } from '../../support/port.js';
 import { describeWithProgram } from '../../support/requirement.js';
 import { bearer, keyEntry, startServer, type TestServer } from '../../support/server.js';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { findFreePort } from '../../support/redis.js';
+import { findFreePort } from '../../support/port.js';
 import { bearer, keyEntry, startServer, type TestServer } from '../../support/server.js';
 import { sendJson, startUpstream } from '../../support/upstream.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tracingSchema } from '../../../src/config/tracing.js';
-import { findFreePort } from '../../support/redis.js';
+import { findFreePort } from '../../support/port.js';
 import { bearer, keyEntry, startServer, type TestServer } from '../../support/server.js';
 import { sendJson, startUpstream, type TestUpstream } from '../../support/upstream.js';
 

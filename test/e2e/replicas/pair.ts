@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { startNginx, type TestNginx } from '../../support/nginx.js';
-import { findFreePort, type PrivateRedis, startRedis } from '../../support/redis.js';
+import { findFreePort } from '../../support/port.js';
+import { type PrivateRedis, startRedis } from '../../support/redis.js';
 import { Replica } from '../../support/replica.js';
 
 export interface PairOptions {
