@@ -69,7 +69,7 @@ describeWithProgram('bwrap', 'an MCP server in the sandbox', () => {
 
   it('is ended when it takes more memory than its limit, and is back', async () => {
     const { prepare, reports } = createHarness();
-    const server = { ...hostileServer(), limits: { memory_bytes: 536_870_912 } };
+    const server = { ...hostileServer(), limits: { memory_bytes: 805_306_368 } };
     const [hoard, echo] = [prepare('hoard', server), prepare('echo', server)];
     await callJson(echo);
     const error = await catchError(() => callJson(hoard));

@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { LoadError } from '../../src/core/index.js';
-import { prepareSandbox } from '../../src/protocols/sandbox.js';
+import { defaultProcessLimits, prepareSandbox, type SandboxOptions } from '../../src/protocols/sandbox.js';
 import { processesWith } from '../support/processes.js';
 import { describeWithProgram } from '../support/requirement.js';
 import { place, runProgram, runScript, sandboxOptions } from '../support/sandbox.js';
@@ -140,6 +141,29 @@ describeWithProgram('bwrap', 'the sandbox', () => {
     const fits = await runProgram(perl, ['-e', 'my $x = "a" x (1<<20); print length $x'], { limits });
     expect(fits.stdout.toString()).toBe('1048576');
   });
+
+  // Node, Java, Go and .NET reserve addresses ahead; one number for both would leave them too few, or no bound at all.
+  it('gives a program that reserves addresses the room that docs/sandbox.md says, and bounds its memory all the same', async () => {
+    const [example] = /(?<=```yaml\n)limits:[^`]+/.exec(readFileSync('docs/sandbox.md', 'utf8')) ?? [];
+    const { limits } = parse(example ?? '');
+    const run = async (script: string, over: Partial<SandboxOptions> = {}) =>
+      (await runProgram(process.execPath, ['-e', script], { read_only_paths: [dirname(process.execPath)], ...over }))
+        .stdout;
+    expect(String(await run('console.log(1)'))).toBe('');
+    expect(String(await run('console.log(1)', { limits }))).toBe('1\n');
+    const bomb = 'const held = []; for (;;) held.push(Buffer.alloc(1 << 24, 1)); ';
+    expect(String(await run(`${bomb}console.log(1)`, { limits }))).toBe('');
+  });
+
+  it.each(Object.entries(defaultProcessLimits))(
+    'has the default limits that docs/sandbox.md says: %s',
+    (name, value) => {
+      const row = readFileSync('docs/sandbox.md', 'utf8')
+        .split('\n')
+        .find((line) => line.startsWith(`| \`${name}\``));
+      expect(row?.split('|')[2]?.trim()).toBe(String(value));
+    },
+  );
 
   it('holds processor time, file size and open files', async () => {
     const busy = await runProgram(perl, ['-e', '1 while 1'], { limits: { cpu_seconds: 1 } });
