@@ -256,8 +256,7 @@ class Server implements GatehouseServer {
       this.#loaded = loaded;
       this.#settle();
       this.#stopCollecting();
-      // In Node 20 a collection in the midst of HTTP/2 over TLS may end the process (TLSWrap::DoWrite): none is forced there.
-      if (!this.#settings.http2) this.#stopCollecting = collectAfterReload(next.runtimes.length);
+      this.#stopCollecting = collectAfterReload(next.runtimes.length);
     };
   }
 
