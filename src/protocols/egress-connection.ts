@@ -10,6 +10,7 @@ import {
 } from 'undici';
 import { checkUrl, type EgressPolicy, refuseEgress, stripBrackets } from './egress.js';
 import type { TlsProfile } from './tls.js';
+import { keepEndBack } from './upstream-end.js';
 import { UpstreamSocket } from './upstream-socket.js';
 
 /** Milliseconds until a TCP and TLS connection must stand. */
@@ -65,6 +66,7 @@ export function createGuardedConnector(options: GuardOptions): buildConnector.co
     // The connector gives its socket back, which its type leaves out.
     const socket: unknown = connect(target, (...outcome) => {
       if (socket instanceof Socket) options.connecting?.delete(socket);
+      if (outcome[1]) keepEndBack(outcome[1]);
       callback(...outcome);
     });
     if (socket instanceof Socket) options.connecting?.add(socket);
