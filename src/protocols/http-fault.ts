@@ -1,3 +1,4 @@
+import { errors } from 'undici';
 import { codeOf, type ErrorCode, GatehouseError } from '../core/index.js';
 
 /** What a failed connection is called, in errors and in `upstream.failed`. */
@@ -55,6 +56,7 @@ function findReason(error: unknown): FaultReason {
   const code = codeOf(error) ?? '';
   const known = reasons[code];
   if (known) return known;
-  if (code.startsWith('HPE_')) return 'answer_malformed';
+  // Node's parser gives its errors a code, undici's none.
+  if (code.startsWith('HPE_') || error instanceof errors.HTTPParserError) return 'answer_malformed';
   return /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code) ? 'tls_failed' : 'connection_failed';
 }

@@ -69,6 +69,17 @@ describe('an upstream that does not keep to HTTP', () => {
     expect(await outcomeOf(answer, true)).toBe(expected);
   });
 
+  it('is called by what it does, and is not asked again', async () => {
+    let requests = 0;
+    const upstream = await startRaw((socket) => {
+      requests++;
+      socket.end('SSH-2.0-OpenSSH_9.6\r\n');
+    });
+    const prepared = prepare({ url: `${upstream.url}/x` }, [], { settings: { ...once.settings, max_retries: 2 } });
+    expect(await failure(prepared)).toMatchObject({ code: 'upstream_failed', reason: 'answer_malformed' });
+    expect(requests).toBe(1);
+  });
+
   it.each<[string, string, unknown]>([
     ['no content', head('204 No Content'), null],
     ['hints ahead of it', `${head('103 Early Hints', 'Link: </x>')}${head('200 OK', json, 'Content-Length: 1')}7`, 7],
