@@ -50,26 +50,29 @@ export interface GuardOptions {
   readonly policy: EgressPolicy;
   readonly tls: TlsProfile;
   readonly resolve?: ResolveAll;
-  /** Takes the sockets that are being connected, for who must end them before the connect timeout does. */
-  readonly connecting?: Set<Socket>;
 }
 
-/** An undici connector that connects to checked addresses alone, over TLS contexts of `tls.ts` alone. */
-export function createGuardedConnector(options: GuardOptions): buildConnector.connector {
+/**
+ * An undici connector that connects to checked addresses alone, over TLS contexts of `tls.ts` alone. Gives the socket that
+ * is being connected, for who must end it before the connect timeout does.
+ */
+export function createGuardedConnector(options: GuardOptions) {
   const lookup = guardedLookup(options.policy, options.resolve);
   const connectSecurely = buildConnector({ ...options.tls.options, lookup, timeout: connectTimeoutMs });
-  return (target, callback) => {
+  return (target: buildConnector.Options, callback: buildConnector.Callback): Socket | undefined => {
     const host = stripBrackets(target.hostname);
     const problem = isIP(host) === 0 ? undefined : options.policy.judgeAddress(host, host);
-    if (problem) return callback(refuseEgress(problem), null);
+    if (problem) {
+      callback(refuseEgress(problem), null);
+      return undefined;
+    }
     const connect = target.protocol === 'https:' ? connectSecurely : connectPlainly(lookup);
     // The connector gives its socket back, which its type leaves out.
     const socket: unknown = connect(target, (...outcome) => {
-      if (socket instanceof Socket) options.connecting?.delete(socket);
       if (outcome[1]) keepEndBack(outcome[1]);
       callback(...outcome);
     });
-    if (socket instanceof Socket) options.connecting?.add(socket);
+    return socket instanceof Socket ? socket : undefined;
   };
 }
 

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
 import type { ProtocolDependencies, UpstreamHealth } from './protocol.js';
@@ -16,18 +15,16 @@ export class UpstreamOrigin extends UpstreamState {
   readonly calls: UpstreamConnections;
   /** For answers that are read as they come. */
   readonly streams: UpstreamConnections;
-  readonly #connecting = new Set<Socket>();
 
   constructor(upstream: GuardedUpstream, deps: ProtocolDependencies) {
     super(upstream.url, deps);
-    this.calls = new UpstreamConnections(upstream, this.#connecting, forCalls);
-    this.streams = new UpstreamConnections(upstream, this.#connecting, forStreams);
+    this.calls = new UpstreamConnections(upstream, forCalls);
+    this.streams = new UpstreamConnections(upstream, forStreams);
   }
 
   /** Ends every connection at once, those that are still being made too; what runs on them fails with `error`. */
   async close(error: GatehouseError): Promise<void> {
     await Promise.all([this.calls.close(error), this.streams.close(error)]);
-    for (const socket of this.#connecting) socket.destroy(error);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Client } from 'undici';
+import { type buildConnector, Client } from 'undici';
 import type { GatehouseError } from '../core/index.js';
 import type { GuardedUpstream } from './egress.js';
 import { createGuardedConnector } from './egress-connection.js';
@@ -32,15 +32,16 @@ export class UpstreamConnections {
   readonly #connect: ReturnType<typeof createGuardedConnector>;
   readonly #bounds: ConnectionBounds;
   readonly #clients = new Set<Client>();
+  /** What is being connected: undici lets it go on, for as long as a connection may take, when its client has ended. */
+  readonly #connecting = new Map<Client, Socket>();
   readonly #idle: Client[] = [];
   readonly #waiting: Borrower[] = [];
   #retired = false;
   #closed: GatehouseError | undefined;
 
-  /** `connecting` takes the sockets that are being connected, for who ends them. */
-  constructor({ url, policy, tls }: GuardedUpstream, connecting: Set<Socket>, bounds: ConnectionBounds) {
+  constructor({ url, policy, tls }: GuardedUpstream, bounds: ConnectionBounds) {
     this.#origin = url.origin;
-    this.#connect = createGuardedConnector({ policy, tls, connecting });
+    this.#connect = createGuardedConnector({ policy, tls });
     this.#bounds = bounds;
   }
 
@@ -66,6 +67,8 @@ export class UpstreamConnections {
     if (!this.#clients.delete(client)) return;
     // Rejects only for a client that is gone already, which is what is wanted.
     client.destroy(error).catch(() => undefined);
+    this.#connecting.get(client)?.destroy(error ?? undefined);
+    this.#connecting.delete(client);
     this.#findNext()?.start(this.#open());
   }
 
@@ -83,6 +86,7 @@ export class UpstreamConnections {
     this.#idle.length = 0;
     for (const waiting of this.#waiting.splice(0)) waiting.stop(error);
     await Promise.all(clients.map((client) => client.destroy(error)));
+    for (const socket of this.#connecting.values()) socket.destroy(error);
   }
 
   #findNext(): Borrower | undefined {
@@ -93,8 +97,15 @@ export class UpstreamConnections {
   }
 
   #open(): Client {
+    const connect: buildConnector.connector = (target, callback) => {
+      const socket = this.#connect(target, (...outcome) => {
+        this.#connecting.delete(client);
+        callback(...outcome);
+      });
+      if (socket) this.#connecting.set(client, socket);
+    };
     // Whoever takes it has clocks of its own; undici's two would each be another.
-    const client = new Client(this.#origin, { connect: this.#connect, headersTimeout: 0, bodyTimeout: 0 });
+    const client = new Client(this.#origin, { connect, headersTimeout: 0, bodyTimeout: 0 });
     this.#clients.add(client);
     return client;
   }

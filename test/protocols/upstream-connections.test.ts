@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { connect } from 'node:net';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { PreparedCall } from '../../src/core/index.js';
 import type { ProtocolRegistry } from '../../src/protocols/registry.js';
 import { call, failure, makeRegistry, makeScope, prepare } from '../support/http-call.js';
@@ -81,4 +84,29 @@ it('a call that is over takes its connection with it, and opens no other', async
   await expect.poll(() => upstream.connections.open.size).toBe(0);
   await new Promise((done) => setTimeout(done, 50));
   expect(upstream.connections.made).toBe(1);
+});
+
+it('a call that is over while its connection is being made takes that with it', async () => {
+  // Once its backlog is full, who connects hears nothing.
+  const listen = `const { createServer } = require('node:net');
+    const server = createServer().listen(0, '127.0.0.1', 1, () => {
+      require('node:fs').writeSync(1, String(server.address().port));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    });`;
+  const deaf = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void deaf.kill('SIGKILL'));
+  const port = Number(String(await once(deaf.stdout, 'data')));
+  for (let queued = 0; queued < 3; queued++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+  }
+  const countConnecting = () => process.getActiveResourcesInfo().filter((name) => name === 'ConnectWrap').length;
+  await expect.poll(countConnecting).toBe(1);
+  const unheard = prepare({ url: `http://127.0.0.1:${port}` }, [], {}, registry);
+  const scopes = Array.from({ length: 10 }, () => makeScope());
+  const ended = scopes.map((scope) => failure(unheard, {}, scope));
+  await expect.poll(countConnecting).toBe(11);
+  for (const scope of scopes) scope.cancel('client_aborted');
+  await Promise.all(ended);
+  await expect.poll(countConnecting).toBe(1);
 });

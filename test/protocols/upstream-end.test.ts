@@ -40,7 +40,7 @@ async function serve(scheme: string, bytes: string, goes: 'ended' | 'reset' = 'e
 /** Reads a stream when its upstream has been gone for a while; gives how many bytes came, and how it ended. */
 async function readLate(upstream: Awaited<ReturnType<typeof serve>>) {
   const bounds = { max: 1, max_idle: 1 };
-  const connections = new UpstreamConnections(upstream, new Set(), bounds);
+  const connections = new UpstreamConnections(upstream, bounds);
   onTestFinished(() => connections.close(new GatehouseError('upstream_failed')));
   const deadline = new CallDeadline(makeScope(), 5000);
   const exchange = await StreamExchange.open(connections, { path: '/', method: 'GET' }, deadline, 3000);
