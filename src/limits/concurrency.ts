@@ -5,8 +5,8 @@ export type BusyReason = 'caller_busy' | 'caller_upstream_busy' | 'tool_busy' | 
 
 /**
  * Counts the calls in flight of each caller, tool and upstream, so that one of them can't take all there is, and of each
- * caller to each upstream, so that one that hangs can't take all that a caller may do. Entering is a look-up for each and
- * allocates nothing; of what is idle, some names are kept.
+ * caller to each upstream, so that one that hangs can't take all that a caller may do. Entering is a look-up for each and a
+ * seat; of what is idle, some names are kept.
  */
 export class ConcurrencyCaps {
   readonly #callers = new InFlight(() => new CallerCount());

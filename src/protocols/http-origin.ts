@@ -31,6 +31,8 @@ export class UpstreamOrigin extends UpstreamState {
 /** The origins of a protocol: one for each combination of origin, policy and TLS, shared by the tools that match. */
 export class UpstreamOrigins {
   readonly #origins = new Map<string, UpstreamOrigin>();
+  /** No tool's any more, but perhaps a call's that goes on, or a token's that is being fetched. */
+  readonly #retired = new Set<UpstreamOrigin>();
 
   constructor(readonly deps: ProtocolDependencies) {}
 
@@ -48,7 +50,9 @@ export class UpstreamOrigins {
       this.#origins.delete(key);
       origin.streams.retire();
       origin.calls.retire();
+      this.#retired.add(origin);
     }
+    for (const origin of this.#retired) if (origin.calls.size + origin.streams.size === 0) this.#retired.delete(origin);
   }
 
   health(): readonly UpstreamHealth[] {
@@ -57,8 +61,9 @@ export class UpstreamOrigins {
 
   async close(): Promise<void> {
     const error = new GatehouseError('upstream_failed', { reason: 'closed' });
-    const origins = [...this.#origins.values()];
+    const origins = [...this.#origins.values(), ...this.#retired];
     this.#origins.clear();
+    this.#retired.clear();
     await Promise.all(origins.map((origin) => origin.close(error)));
   }
 }

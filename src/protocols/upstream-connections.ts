@@ -45,6 +45,11 @@ export class UpstreamConnections {
     this.#bounds = bounds;
   }
 
+  /** Connections, in use or not. */
+  get size(): number {
+    return this.#clients.size;
+  }
+
   /** Gives a connection now, or when one is given back. */
   lend(to: Borrower): void {
     if (this.#closed) return to.stop(this.#closed);

@@ -75,6 +75,15 @@ describe('calls beyond the connections of an origin', () => {
   });
 });
 
+it('a call to an upstream that no tool has any more goes on, and ends when the server closes', async () => {
+  const running = failure(tool);
+  await expect.poll(() => open.length).toBe(1);
+  registry.retain(new Set());
+  expect(upstream.connections.open.size).toBe(1);
+  await registry.close();
+  expect(await running).toMatchObject({ code: 'upstream_failed', reason: 'closed' });
+});
+
 it('a call that is over takes its connection with it, and opens no other', async () => {
   const scope = makeScope();
   const ended = failure(tool, {}, scope);
