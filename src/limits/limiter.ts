@@ -1,5 +1,11 @@
 import type { SlidingWindow } from './window.js';
 
+/**
+ * What a store of this process counts a limit in, so that it is looked up once; that store's own. A symbol, since limits
+ * and decisions go between processes, which take none of these along.
+ */
+export const countedIn = Symbol('counted in');
+
 /** One window of one key: at most `limit` in any `window_ms`. */
 export interface Limit {
   /** From verified principals, known tools, or addresses: never free text of an unauthenticated sender. */
@@ -10,8 +16,7 @@ export interface Limit {
   readonly name: string;
   readonly limit: number;
   readonly window_ms: number;
-  /** What a store in this process counts it in, so that it is looked up once; that store's own. */
-  window?: SlidingWindow | undefined;
+  [countedIn]?: SlidingWindow | undefined;
 }
 
 export interface LimitDecision {

@@ -1,4 +1,4 @@
-import type { Limit, LimitDecision, LocalLimiter } from './limiter.js';
+import { countedIn, type Limit, type LimitDecision, type LocalLimiter } from './limiter.js';
 import { SlidingWindow } from './window.js';
 
 export interface MemoryLimiterOptions {
@@ -86,8 +86,8 @@ class MemoryLimiter implements LocalLimiter {
   }
 
   #windowOf(limit: Limit): SlidingWindow | undefined {
-    if (limit.window?.holder !== this) limit.window = this.#windows.get(limit.key);
-    return limit.window;
+    if (limit[countedIn]?.holder !== this) limit[countedIn] = this.#windows.get(limit.key);
+    return limit[countedIn];
   }
 
   #count(limit: Limit, index: number, now: number): void {

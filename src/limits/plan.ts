@@ -114,9 +114,7 @@ function toLimits(rate: RateConfig, prefix: string, kind: string, subject: strin
   return windows.flatMap(({ name, window_ms }) => {
     const limit = rate[name];
     // The subject stands last: it alone may hold a space, so no two keys can meet.
-    return limit
-      ? [{ key: `${kind} ${name} ${subject}`, subject, name: `${prefix}${name}`, limit, window_ms, window: undefined }]
-      : [];
+    return limit ? [{ key: `${kind} ${name} ${subject}`, subject, name: `${prefix}${name}`, limit, window_ms }] : [];
   });
 }
 

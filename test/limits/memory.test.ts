@@ -1,3 +1,4 @@
+import { deserialize, serialize } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 import { createMemoryLimiter } from '../../src/limits/memory.js';
 import { describeLimiter, limitOf } from './limiter-suite.js';
@@ -85,5 +86,16 @@ describe('the window that a limit remembers', () => {
       false,
       false,
     ]);
+  });
+
+  it('stays here when limits and decisions go to another process', () => {
+    const { limiter } = openBench();
+    const limit = limitOf(2, 60_000);
+    limiter.take([limit]);
+    const decision = limiter.take([limit]);
+    for (const copy of [deserialize(serialize(decision)), JSON.parse(JSON.stringify(decision))]) {
+      expect(copy).toEqual({ ...decision, limit: limitOf(2, 60_000) });
+    }
+    expect(limiter.take([deserialize(serialize(limit))]).allowed).toBe(false);
   });
 });
