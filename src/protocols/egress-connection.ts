@@ -81,14 +81,16 @@ function connectPlainly(lookup: LookupFunction) {
   return ({ hostname, port }: buildConnector.Options, callback: buildConnector.Callback): Socket => {
     const socket = new UpstreamSocket();
     const timer = setTimeout(() => socket.destroy(new errors.ConnectTimeoutError()), connectTimeoutMs);
+    const forget = () => clearTimeout(timer);
     const settle = (error: Error | null) => {
-      clearTimeout(timer);
+      forget();
       socket.off('error', settle).off('connect', succeed);
       if (error) callback(error, null);
       else callback(null, socket);
     };
     const succeed = () => settle(null);
     socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMs).once('connect', succeed).once('error', settle);
+    socket.once('close', forget);
     return socket.connect({ host: hostname, port: Number(port) || 80, lookup });
   };
 }

@@ -109,22 +109,29 @@ describe('an answer of an upstream', () => {
 });
 
 describe('a connection', () => {
-  it('that does not stand in time is a failure by name, and is given up', () => {
+  const outcomes: unknown[] = [];
+  /** Begins one to a host whose name nobody resolves. */
+  function beginSlowly() {
+    outcomes.length = 0;
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const policy = new EgressPolicy(['slow.example']);
-    const connect = createGuardedConnector({
-      policy,
-      tls: createTlsProfile({}, '.'),
-      resolve: () => undefined,
-    });
-    const outcomes: unknown[] = [];
+    const connect = createGuardedConnector({ policy, tls: createTlsProfile({}, '.'), resolve: () => undefined });
     const target = { hostname: 'slow.example', protocol: 'http:', port: '80' };
-    const socket = connect(target, (...[error]) => void outcomes.push(error));
+    return connect(target, (...[error]) => void outcomes.push(error));
+  }
+
+  it('that does not stand in time is a failure by name, and is given up', () => {
+    const socket = beginSlowly();
     vi.advanceTimersByTime(9_999);
     expect([outcomes, socket?.destroyed]).toEqual([[], false]);
     vi.advanceTimersByTime(1);
     expect(socket?.destroyed).toBe(true);
     return vi.waitFor(() => expect(outcomes).toMatchObject([{ code: 'UND_ERR_CONNECT_TIMEOUT' }]));
+  });
+
+  it('that is given up without a word leaves no timer behind', () => {
+    beginSlowly()?.destroy();
+    return vi.waitFor(() => expect(vi.getTimerCount()).toBe(0));
   });
 });
