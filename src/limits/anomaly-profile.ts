@@ -30,6 +30,31 @@ export class Profile {
   }
 }
 
+/**
+ * The profile that was asked for last, by name, so that it is looked up once. One that its map has let go of meanwhile
+ * lives on here until another is asked for.
+ */
+export class Last<Of extends Profile> {
+  #name: string | undefined;
+  #profile: Of | undefined;
+
+  isOf(name: string): boolean {
+    return name === this.#name;
+  }
+
+  get(name: string): Of | undefined {
+    if (name !== this.#name || !this.#profile) return undefined;
+    this.#profile.used = true;
+    return this.#profile;
+  }
+
+  keep(name: string, profile: Of): Of {
+    this.#name = name;
+    this.#profile = profile;
+    return profile;
+  }
+}
+
 /** Bursts of refusals: of a caller, or of an address that no caller is known for. */
 export class RefusalProfile extends Profile {
   readonly #refusals = new DecayingCount(minute_ms);
@@ -60,10 +85,10 @@ export class CallerProfile extends RefusalProfile {
   readonly #tools = new SeenNames();
   #unknown: DistinctNames | undefined;
   #requests = 0;
-  #lastTool: string | undefined;
-  #lastSizes: SizeProfile | undefined;
-  #lastCredential: string | undefined;
-  #lastPlaces: CredentialProfile | undefined;
+  /** Of the tool that it called last; most ask for the same many times. */
+  readonly sizes = new Last<SizeProfile>();
+  /** Of the credential that it used last. */
+  readonly places = new Last<CredentialProfile>();
 
   constructor(since_ms: number) {
     super();
@@ -86,32 +111,8 @@ export class CallerProfile extends RefusalProfile {
   }
 
   noteTool(tool: string, at_ms: number, config: AnomaliesConfig): Evidence | undefined {
-    if (tool === this.#lastTool || !this.#tools.add(tool) || !this.#isKnown(at_ms, config)) return undefined;
+    if (this.sizes.isOf(tool) || !this.#tools.add(tool) || !this.#isKnown(at_ms, config)) return undefined;
     return { requests_before: this.#requests - 1, known_for_s: Math.round((at_ms - this.#since_ms) / 1000) };
-  }
-
-  /** What is known of the sizes of its calls to this tool, when it called it last; most ask for the same many times. */
-  lastSizes(tool: string): SizeProfile | undefined {
-    if (tool !== this.#lastTool || !this.#lastSizes) return undefined;
-    this.#lastSizes.used = true;
-    return this.#lastSizes;
-  }
-
-  keepSizes(tool: string, sizes: SizeProfile): void {
-    this.#lastTool = tool;
-    this.#lastSizes = sizes;
-  }
-
-  /** Where this credential is used, when it was the last of the caller's. */
-  lastPlaces(credential: string): CredentialProfile | undefined {
-    if (credential !== this.#lastCredential || !this.#lastPlaces) return undefined;
-    this.#lastPlaces.used = true;
-    return this.#lastPlaces;
-  }
-
-  keepPlaces(credential: string, places: CredentialProfile): void {
-    this.#lastCredential = credential;
-    this.#lastPlaces = places;
   }
 
   noteUnknownTool(name: string, at_ms: number, names: number): Evidence | undefined {

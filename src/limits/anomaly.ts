@@ -81,10 +81,11 @@ class Detector implements AnomalyDetector {
 
   constructor(config: AnomaliesConfig) {
     this.#config = config;
-    this.#callers = new BoundedMap(config.max_profiles);
-    this.#credentials = new BoundedMap(config.max_profiles);
-    this.#addresses = new BoundedMap(config.max_profiles);
-    this.#sizes = new BoundedMap(config.max_profiles * toolsPerCaller);
+    this.#callers = new BoundedMap(config.max_profiles, (at_ms) => new CallerProfile(at_ms));
+    const { addresses } = config.address_spread;
+    this.#credentials = new BoundedMap(config.max_profiles, () => new CredentialProfile(addresses));
+    this.#addresses = new BoundedMap(config.max_profiles, () => new RefusalProfile());
+    this.#sizes = new BoundedMap(config.max_profiles * toolsPerCaller, () => new SizeProfile());
   }
 
   get size(): number {
@@ -100,26 +101,20 @@ class Detector implements AnomalyDetector {
 
   #observeStranger(observation: Observation): void {
     if (!observation.refused) return;
-    const key = toAddressKey(observation.address);
-    let profile = this.#addresses.get(key);
-    if (!profile) {
-      profile = new RefusalProfile();
-      this.#addresses.set(key, profile);
-    }
+    const profile = this.#addresses.of(toAddressKey(observation.address), observation.at_ms);
     this.#noteRefusal(profile, observation);
   }
 
   #observeCaller(observation: Observation, caller: string): void {
-    const { at_ms, tool, unknown_tool } = observation;
-    let profile = this.#callers.get(caller);
-    if (!profile) {
-      profile = new CallerProfile(at_ms);
-      this.#callers.set(caller, profile);
-    }
+    const { at_ms, tool, unknown_tool, credential } = observation;
+    const profile = this.#callers.of(caller, at_ms);
     this.#find(profile, observation, 'rate_spike', profile.noteRequest(at_ms, this.#config));
     if (tool !== undefined) {
       this.#find(profile, observation, 'first_use', profile.noteTool(tool, at_ms, this.#config));
-      if (!observation.refused) this.#observeSizes(observation, this.#sizesOf(profile, caller, tool));
+      if (!observation.refused) {
+        const known = profile.sizes.get(tool);
+        this.#observeSizes(observation, known ?? profile.sizes.keep(tool, this.#sizes.of(`${caller} ${tool}`, at_ms)));
+      }
     }
     if (unknown_tool !== undefined) {
       const { names } = this.#config.unknown_tool_sweep;
@@ -127,41 +122,19 @@ class Detector implements AnomalyDetector {
     }
     if (observation.refused) this.#noteRefusal(profile, observation);
     if (observation.honeypot) this.#find(profile, observation, 'honeypot', { asked_for: unknown_tool ?? tool ?? '' });
-    if (observation.credential !== undefined) {
-      this.#observePlaces(observation, this.#placesOf(profile, observation.credential));
+    if (credential !== undefined) {
+      const known = profile.places.get(credential);
+      this.#observePlaces(
+        observation,
+        known ?? profile.places.keep(credential, this.#credentials.of(credential, at_ms)),
+      );
     }
-  }
-
-  // One that its map has let go of meanwhile lives on with its caller, until that calls another tool.
-  #sizesOf(caller: CallerProfile, name: string, tool: string): SizeProfile {
-    const last = caller.lastSizes(tool);
-    if (last) return last;
-    const key = `${name} ${tool}`;
-    let sizes = this.#sizes.get(key);
-    if (!sizes) {
-      sizes = new SizeProfile();
-      this.#sizes.set(key, sizes);
-    }
-    caller.keepSizes(tool, sizes);
-    return sizes;
   }
 
   #observeSizes(observation: Observation, sizes: SizeProfile): void {
     const { request_bytes, response_bytes } = observation;
     const evidence = sizes.noteSizes(request_bytes, response_bytes, this.#config);
     this.#find(sizes, observation, 'payload_size', evidence);
-  }
-
-  #placesOf(caller: CallerProfile, credential: string): CredentialProfile {
-    const last = caller.lastPlaces(credential);
-    if (last) return last;
-    let places = this.#credentials.get(credential);
-    if (!places) {
-      places = new CredentialProfile(this.#config.address_spread.addresses);
-      this.#credentials.set(credential, places);
-    }
-    caller.keepPlaces(credential, places);
-    return places;
   }
 
   #observePlaces(observation: Observation, places: CredentialProfile): void {

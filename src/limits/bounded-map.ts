@@ -1,28 +1,33 @@
 /** Nobody pays for a long round: after this many second chances the next one goes. */
 const evictionPatience = 64;
 
-/** Values by key, so many at most; a new one takes the place of one that was not asked for lately. */
+/** Values by key, so many at most; a new one is made, and takes the place of one that was not asked for lately. */
 export class BoundedMap<Value extends { used: boolean }> {
   readonly #values = new Map<string, Value>();
   #hand: MapIterator<[string, Value]> = this.#values.entries();
 
-  constructor(readonly max: number) {}
+  constructor(
+    readonly max: number,
+    /** Makes a value at a time in epoch milliseconds; it is not used yet. */
+    readonly make: (at_ms: number) => Value,
+  ) {}
 
   get size(): number {
     return this.#values.size;
   }
 
-  get(key: string): Value | undefined {
-    const value = this.#values.get(key);
-    if (value) value.used = true;
-    return value;
-  }
-
-  set(key: string, value: Value): void {
-    if (this.#values.size >= this.max && !this.#values.has(key)) this.#evict();
+  /** The value of a key, made now where there is none. */
+  of(key: string, at_ms: number): Value {
+    const known = this.#values.get(key);
+    if (known) {
+      known.used = true;
+      return known;
+    }
+    if (this.#values.size >= this.max) this.#evict();
     // Whoever comes only once is the first to go.
-    value.used = false;
-    this.#values.set(key, value);
+    const made = this.make(at_ms);
+    this.#values.set(key, made);
+    return made;
   }
 
   /** Whoever was asked for since the hand last came by is passed over (the clock algorithm). */
