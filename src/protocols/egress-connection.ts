@@ -59,6 +59,7 @@ export interface GuardOptions {
 export function createGuardedConnector(options: GuardOptions) {
   const lookup = guardedLookup(options.policy, options.resolve);
   const connectSecurely = buildConnector({ ...options.tls.options, lookup, timeout: connectTimeoutMs });
+  const connectDirectly = connectPlainly(lookup);
   return (target: buildConnector.Options, callback: buildConnector.Callback): Socket | undefined => {
     const host = stripBrackets(target.hostname);
     const problem = isIP(host) === 0 ? undefined : options.policy.judgeAddress(host, host);
@@ -66,7 +67,7 @@ export function createGuardedConnector(options: GuardOptions) {
       callback(refuseEgress(problem), null);
       return undefined;
     }
-    const connect = target.protocol === 'https:' ? connectSecurely : connectPlainly(lookup);
+    const connect = target.protocol === 'https:' ? connectSecurely : connectDirectly;
     // The connector gives its socket back, which its type leaves out.
     const socket: unknown = connect(target, (...outcome) => {
       if (outcome[1]) keepEndBack(outcome[1]);

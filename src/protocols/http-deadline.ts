@@ -7,11 +7,16 @@ export interface Stoppable {
   stop(error: GatehouseError): void;
 }
 
+/** What may end something before its answer does. */
+export interface Watch {
+  watch(waiting: Stoppable): void;
+}
+
 /**
  * The one timer of a call, and its ear for cancellation: whatever the call waits for is stopped when its time is over
  * or its caller has gone. `release` must follow, however the call ends.
  */
-export class CallDeadline {
+export class CallDeadline implements Watch {
   /** Milliseconds of `performance.now()`. */
   readonly expires_at: number;
   readonly #timer: NodeJS.Timeout;

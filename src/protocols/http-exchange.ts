@@ -1,18 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Client, Dispatcher } from 'undici';
 import { GatehouseError } from '../core/index.js';
-import type { Stoppable } from './http-deadline.js';
+import type { Stoppable, Watch } from './http-deadline.js';
 import { describeFault } from './http-fault.js';
 import type { Borrower, UpstreamConnections } from './upstream-connections.js';
 
 /** Bytes that are read of an answer that is no success: a problem document, and a connection that can be kept. */
 const refusalLimitBytes = 65_536;
 const noHeaders: IncomingHttpHeaders = {};
-
-/** What may end an exchange before its answer does. */
-interface Watch {
-  watch(waiting: Stoppable): void;
-}
 
 /**
  * One request and its whole answer, bounded: undici's handler, so that a call makes no closures. It never rejects: what

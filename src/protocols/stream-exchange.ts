@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Client, Dispatcher } from 'undici';
 import { GatehouseError } from '../core/index.js';
-import type { Stoppable } from './http-deadline.js';
+import type { Stoppable, Watch } from './http-deadline.js';
 import { describeFault } from './http-fault.js';
 import type { Borrower, UpstreamConnections } from './upstream-connections.js';
 
@@ -55,7 +55,7 @@ export class StreamExchange implements Dispatcher.DispatchHandler, Stoppable, Bo
   static open(
     connections: UpstreamConnections,
     request: Dispatcher.DispatchOptions,
-    deadline: { watch(waiting: Stoppable): void },
+    deadline: Watch,
     idleMs: number,
   ): Promise<StreamExchange> {
     return new Promise((resolve, reject) => {
